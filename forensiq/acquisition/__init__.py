@@ -1,0 +1,1 @@
+"""Source to image: plan, read, hash, encode, write, in bounded memory."""

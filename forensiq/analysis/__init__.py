@@ -1,0 +1,1 @@
+"""What is on a medium: volumes, file systems, entries. Read-only, always."""

@@ -1,0 +1,1 @@
+"""What the Linux kernel says about block devices, and nothing of their content."""

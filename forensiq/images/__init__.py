@@ -1,0 +1,1 @@
+"""How evidence is stored: one file or folder for each format."""

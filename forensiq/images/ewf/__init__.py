@@ -1,0 +1,1 @@
+"""The Expert Witness Compression Format, version 1 (E01)."""

@@ -1,0 +1,72 @@
+"""Case, evidence items and people, as they stand in ``case.toml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["Attachment", "Authority", "Case", "EvidenceItem", "Examiner"]
+
+
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """A person who acts in a case."""
+
+    name: str
+    organisation: str = ""
+    role: str = ""
+    qualification: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Why the examination is allowed: a warrant, an order, consent. Dates as ``YYYY-MM-DD``, empty: not given."""
+
+    kind: str
+    identifier: str = ""
+    issued_by: str = ""
+    valid_from: str = ""
+    valid_until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A photo or a document that belongs to a case or an item, bound by its digest; ``path`` in the case folder."""
+
+    path: str
+    sha256: str
+    size: int
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceItem:
+    """One exhibit."""
+
+    identifier: str
+    description: str = ""
+    root_exhibit: str = ""
+    kind: str = ""
+    label_capacity: str = ""
+    seal_in: str = ""
+    seal_out: str = ""
+    condition: str = ""
+    location: str = ""
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case: who, why, and which items."""
+
+    number: str
+    title: str = ""
+    agency: str = ""
+    requester: str = ""
+    examiner: Examiner = Examiner("")
+    people: tuple[Examiner, ...] = ()
+    authority: tuple[Authority, ...] = ()
+    items: tuple[EvidenceItem, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    template: str = "default"
+    fields: Mapping[str, str] = field(default_factory=dict)

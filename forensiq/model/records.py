@@ -1,0 +1,242 @@
+"""The records of forensic steps: everything that was observed, ready to be written, signed and reported.
+
+The JSON form of a record is :func:`forensiq.model.jsonable.to_json` of it; its keys are the field names here and are a
+contract (the command-line reference). Times are RFC 3339 in UTC, sizes and offsets bytes of the medium.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from forensiq.model.digest import DigestSet
+from forensiq.model.finding import Finding
+from forensiq.model.image import ImageMetadata, Segment
+from forensiq.model.source import SourceIdentity, WriteBlockState
+
+__all__ = [
+    "AcquiredRange",
+    "AcquisitionRecord",
+    "BlockDigestFacts",
+    "ClockFacts",
+    "CopyFacts",
+    "DamageFacts",
+    "DestinationFacts",
+    "DigestComparison",
+    "ImageFacts",
+    "Interruption",
+    "MapFacts",
+    "ToolFacts",
+    "UnreadableRange",
+    "VerificationRecord",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRange:
+    """Sectors that could not be read and were filled; ``first_lba`` and ``sectors`` in sectors of the source."""
+
+    offset: int
+    length: int
+    first_lba: int
+    sectors: int
+    errno: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """One break of an acquisition: when, how far it had come (bytes of the medium), why."""
+
+    at: str
+    offset: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcquiredRange:
+    """Which part of the source was acquired; ``whole`` says that it was all of it."""
+
+    offset: int
+    length: int
+    whole: bool
+    partition: int | None = None
+    statement: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """The image that was written. ``path`` is the stem; segment paths are relative to its folder, or absolute."""
+
+    format: str
+    path: str
+    segments: tuple[Segment, ...]
+    media_size: int
+    sector_size: int
+    chunk_size: int | None = None
+    compression: str | None = None
+    segment_size: int | None = None
+    set_identifier: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFacts:
+    """A second destination, written at the same time; ``failure`` says why it has no valid image."""
+
+    image: ImageFacts | None
+    failure: str | None = None
+    verification: VerificationRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MapFacts:
+    """The map beside the image, and how many bytes of the medium have which status."""
+
+    path: str | None
+    sha256: str | None
+    bytes_by_status: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDigestFacts:
+    """Digests of equal blocks of the medium, in a file beside the image; ``root`` is the digest of that list."""
+
+    algorithm: str
+    block_size: int
+    blocks: int
+    root: str
+    path: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationFacts:
+    """Where the image was written. ``blank`` says whether the folder held nothing before (``None``: not known)."""
+
+    path: str
+    filesystem: str | None = None
+    device: str | None = None
+    free_before: int | None = None
+    worst_case: int | None = None
+    blank: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockFacts:
+    """What is known of this machine's clock. ``offset_s`` is clock minus reference in seconds, where it is known."""
+
+    local_utc_offset: str
+    synchronized: bool | None = None
+    offset_s: float | None = None
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFacts:
+    """The program that did the step. ``code_sha256`` is a digest over all its own source files (path and content)."""
+
+    name: str
+    version: str
+    code_sha256: str
+    python: str
+    operating_system: str
+    host: str
+    user: str
+    libraries: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DigestComparison:
+    """One algorithm: computed now, stored in the image, in the record. ``match`` is ``None`` with no reference."""
+
+    computed: str | None
+    stored: str | None
+    record: str | None
+    match: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class DamageFacts:
+    """A damaged range of the medium; the keys are a contract."""
+
+    offset: int
+    length: int
+    first_lba: int
+    sectors: int
+    segment: str | None
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationRecord:
+    """What a verification found.
+
+    ``verdict`` is ``verified``, ``damaged``, ``mismatch`` or ``no_reference``; ``structure`` holds findings on the
+    container; ``segments`` compares each file with the record; ``second_opinion`` is what another reader said.
+    """
+
+    image: str
+    format: str
+    size: int
+    sector_size: int
+    verdict: str
+    summary: str
+    digests: Mapping[str, DigestComparison]
+    damage: tuple[DamageFacts, ...]
+    structure: tuple[Finding, ...]
+    segments: tuple[Segment, ...]
+    started: str
+    finished: str
+    elapsed_s: float
+    bytes_per_second: float
+    reference: str = ""
+    scope: str = "full"
+    read_back: bool = False
+    second_opinion: Mapping[str, str] | None = None
+    details: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    tool: ToolFacts | None = None
+    schema: str = "forensiq/verification/1"
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionRecord:
+    """Everything that was observed while evidence was acquired.
+
+    ``status`` is ``complete``, ``complete_with_unreadable_sectors``, ``interrupted`` or ``failed``. ``digests`` are of
+    the media bytes as stored (fill and padding included); ``source_digests`` of the unpadded ones where they differ.
+    """
+
+    status: str
+    summary: str
+    source: SourceIdentity
+    write_block: WriteBlockState
+    metadata: ImageMetadata
+    range: AcquiredRange
+    digests: DigestSet
+    image: ImageFacts | None
+    unreadable: tuple[UnreadableRange, ...]
+    map: MapFacts
+    started: str
+    finished: str
+    elapsed_s: float
+    bytes_per_second: float
+    command: tuple[str, ...]
+    tool: ToolFacts
+    clock: ClockFacts
+    destination: DestinationFacts
+    padding_bytes: int = 0
+    source_digests: DigestSet | None = None
+    digest_coverage: str = ""
+    sittings: int = 1
+    interruptions: tuple[Interruption, ...] = ()
+    block_digests: BlockDigestFacts | None = None
+    verification: VerificationRecord | None = None
+    copies: tuple[CopyFacts, ...] = ()
+    preflight: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    statistics: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    reading: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    failure: str | None = None
+    derived_from: Mapping[str, str] = field(default_factory=dict)
+    schema: str = "forensiq/acquisition/1"

@@ -1,0 +1,1 @@
+"""One function for each forensic step: start reading here."""

@@ -1,0 +1,1 @@
+"""Renders records for people and for other tools; sees only the model."""

@@ -1,0 +1,1 @@
+"""What evidence is read from: one file for each kind."""

@@ -1,0 +1,1 @@
+"""Threads, buffers and digests for data that passes through once; knows nothing of evidence."""

@@ -1,0 +1,1 @@
+"""Is an image still what was acquired, and if not, where not."""
