@@ -20,7 +20,7 @@ def to_json(value: object) -> Json:
     Frozen values become objects with their field names, enumerations their value, digests and mappings objects, tuples
     arrays. Anything else is a ``TypeError``: nothing is ever turned into text by accident.
     """
-    if value is None or isinstance(value, (bool, int, float, str)) and not isinstance(value, Enum):
+    if value is None or (isinstance(value, (bool, int, float, str)) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):
         return to_json(value.value)
