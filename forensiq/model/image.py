@@ -35,8 +35,11 @@ class ImageMetadata:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One file of an image. ``path`` is relative to the folder of the first segment, or absolute elsewhere;
-    ``size`` in bytes; ``sha256`` of the whole file, where it was computed; ``media`` the bytes of the medium it holds."""
+    """One file of an image.
+
+    ``path`` is relative to the folder of the first segment, or absolute elsewhere; ``size`` in bytes; ``sha256`` of the
+    whole file, where it was computed; ``media`` the bytes of the medium that it holds.
+    """
 
     number: int
     path: str
@@ -58,7 +61,7 @@ class ClosingFacts:
 
 @dataclass(frozen=True, slots=True)
 class ImageManifest:
-    """A finished image. ``media_size`` and ``chunk_size`` in bytes; ``findings`` tell what could not be stored in it."""
+    """A finished image. Sizes in bytes; ``findings`` tell what could not be stored in it."""
 
     format: str
     segments: tuple[Segment, ...]

@@ -74,7 +74,7 @@ class WriteBlockState:
     """What was observed about write protection, and how: evidence, with its limits said in ``limits``.
 
     ``method`` is ``kernel_read_only_flag``, ``open_read_only`` (files), or ``none``. Flags are ``None`` where they
-    could not be read. ``writes_*`` and ``discards_*`` are the kernel's counts of completed requests for the whole device.
+    could not be read. ``writes_*`` and ``discards_*`` are the kernel's counts of requests completed.
     """
 
     method: str
