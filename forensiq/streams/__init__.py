@@ -1,1 +1,1 @@
-"""Threads, buffers and digests for data that passes through once; knows nothing of evidence."""
+"""Threads, buffers, digests and durable files: what several stages need, and nothing of evidence."""
