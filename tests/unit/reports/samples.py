@@ -1,0 +1,168 @@
+"""Records as they come from real runs, built by hand for the tests of reports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from forensiq.model.digest import DigestSet, HashAlgorithm
+from forensiq.model.finding import Cause, Finding, Severity
+from forensiq.model.image import ImageMetadata, Segment
+from forensiq.model.records import (
+    AcquiredRange,
+    AcquisitionRecord,
+    BlockDigestFacts,
+    ClockFacts,
+    DamageFacts,
+    DestinationFacts,
+    DigestComparison,
+    ImageFacts,
+    MapFacts,
+    ToolFacts,
+    UnreadableRange,
+    VerificationRecord,
+)
+from forensiq.model.source import CounterSample, SourceIdentity, SourceKind, WriteBlockState
+
+SIZE = 976_773_168 * 512
+MD5 = "9d8f1c7e2b3a4d5e6f708192a3b4c5d6"
+SHA256 = "51c2" + "0f" * 30
+SEGMENT = "aa" * 32
+
+TOOL = ToolFacts(
+    name="forensiq",
+    version="0.1.0",
+    code_sha256="c0de" * 16,
+    python="3.11.9",
+    operating_system="Debian GNU/Linux 12, kernel 6.1.0-28-amd64",
+    host="lab-ws-3",
+    user="examiner",
+    libraries={"isal": "1.9.1", "libewf": "20240506", "pytsk3": "20260715"},
+)
+
+
+def verification(**changes: object) -> VerificationRecord:
+    """A verification that found nothing wrong."""
+    record = VerificationRecord(
+        image="evidence/ITEM-1.E01",
+        format="e01",
+        size=SIZE,
+        sector_size=512,
+        verdict="verified",
+        summary="every chunk and both digests agree",
+        digests={
+            "md5": DigestComparison(MD5, MD5, MD5, True),
+            "sha256": DigestComparison(SHA256, None, SHA256, True),
+        },
+        damage=(),
+        structure=(),
+        segments=(Segment(1, "ITEM-1.E01", 2_000_000_000, SEGMENT), Segment(2, "ITEM-1.E02", 1_100_000_000, SEGMENT)),
+        started="2026-11-22T11:06:00.000000Z",
+        finished="2026-11-22T11:20:10.000000Z",
+        elapsed_s=850.0,
+        bytes_per_second=588_362_190.0,
+        reference="digests in the image and the acquisition record",
+        read_back=True,
+        tool=TOOL,
+    )
+    return replace(record, **changes)  # type: ignore[arg-type]
+
+
+def acquisition(**changes: object) -> AcquisitionRecord:
+    """A whole drive with 16 unreadable sectors in two places, verified."""
+    unreadable = (
+        UnreadableRange(12_582_912 * 512, 8 * 512, 12_582_912, 8, 5),
+        UnreadableRange(12_600_000 * 512, 8 * 512, 12_600_000, 8, None),
+    )
+    record = AcquisitionRecord(
+        status="complete_with_unreadable_sectors",
+        summary="16 sectors could not be read",
+        source=SourceIdentity(
+            kind=SourceKind.BLOCK_DEVICE,
+            path="/dev/sdb",
+            size=SIZE,
+            sector_size=512,
+            physical_sector_size=4096,
+            model="Samsung SSD 860 EVO",
+            serial="S3Z9NB0K123456",
+            firmware="RVT04B6Q",
+            bus="usb",
+            usb_id="174c:55aa",
+            removable=False,
+            rotational=False,
+            trim=True,
+            unavailable={"wwn": "not available: the bridge does not pass it on"},
+        ),
+        write_block=WriteBlockState(
+            method="kernel_read_only_flag",
+            kernel_read_only_before=False,
+            kernel_read_only_during=True,
+            kernel_read_only_after=True,
+            devices=("/dev/sdb", "/dev/sdb1"),
+            checks=207,
+            before=CounterSample("2026-11-22T10:46:06.000000Z", 0, 0, 0, 0),
+            after=CounterSample("2026-11-22T11:05:47.000000Z", 0, 0, 0, 0),
+            statement="no kernel writes were counted",
+            limits=(
+                "the flag stops neither pass-through commands nor the drive's own firmware",
+                "counters begin when the device was attached",
+            ),
+        ),
+        metadata=ImageMetadata("2026-014", "ITEM-1", "A. Lee", "Laptop drive", "seal intact on receipt"),
+        range=AcquiredRange(0, SIZE, whole=True),
+        digests=DigestSet.of({HashAlgorithm.MD5: MD5, HashAlgorithm.SHA256: SHA256}),
+        image=ImageFacts(
+            format="e01",
+            path="evidence/ITEM-1",
+            segments=(
+                Segment(1, "ITEM-1.E01", 2_000_000_000, SEGMENT),
+                Segment(2, "ITEM-1.E02", 1_100_000_000, SEGMENT),
+            ),
+            media_size=SIZE,
+            sector_size=512,
+            chunk_size=32768,
+            compression="fast",
+            segment_size=2_000_000_000,
+            set_identifier="0b7e5d6a-0000-4000-8000-000000000001",
+        ),
+        unreadable=unreadable,
+        map=MapFacts("ITEM-1.map", "bb" * 32, {"read": SIZE - 8192, "unreadable": 8192}),
+        started="2026-11-22T10:46:06.000000Z",
+        finished="2026-11-22T11:05:47.000000Z",
+        elapsed_s=1181.0,
+        bytes_per_second=423_461_358.0,
+        command=("forensiq", "acquire", "/dev/sdb", "evidence/ITEM-1", "--examiner", "A. Lee"),
+        tool=TOOL,
+        clock=ClockFacts("+01:00", True, -0.004, "adjtimex"),
+        destination=DestinationFacts("/mnt/evidence", "ext4", "/dev/sdc1", 912_000_000_000, 501_000_000_000, True),
+        digest_coverage="of the acquired data, with 16 sectors filled with zeros",
+        block_digests=BlockDigestFacts("sha256", 16_777_216, 29_810, "dd" * 32, "ITEM-1.blocks.csv", "ee" * 32),
+        verification=verification(),
+        reading={"retries": 3, "passes": 1},
+        statistics={"zero_chunks": 4_000_000, "chunks": 15_262_081},
+        preflight={"hpa_dco": "could not be determined: the USB bridge does not pass the command"},
+        findings=(Finding(Severity.WARNING, Cause.NOTE, "source.usb.bridge", "hidden areas could not be looked for"),),
+        notes=("clicking noise from 11:00 on",),
+    )
+    return replace(record, **changes)  # type: ignore[arg-type]
+
+
+def damaged() -> VerificationRecord:
+    """An image with one chunk that does not match its checksum."""
+    return verification(
+        verdict="damaged",
+        digests={
+            "md5": DigestComparison("00" * 16, MD5, MD5, False),
+            "sha256": DigestComparison("00" * 32, None, SHA256, False),
+        },
+        damage=(DamageFacts(65536, 32768, 128, 64, "ITEM-1.E01", "chunk.checksum", "the chunk's checksum is wrong"),),
+        structure=(
+            Finding(
+                Severity.ERROR,
+                Cause.DATA,
+                "ewf.chunk.checksum",
+                "a chunk does not match its checksum",
+                where="chunk 2",
+                segment="ITEM-1.E01",
+            ),
+        ),
+    )
