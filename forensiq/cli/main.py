@@ -2,41 +2,94 @@
 
 from __future__ import annotations
 
-import importlib
+import os
 import sys
+import threading
+from types import TracebackType
 
 import click
 
-from forensiq.errors import ForensiqError
+from forensiq import __version__
+from forensiq.cli.failure import tell_error, tell_fault, tell_usage
+from forensiq.cli.options import Entry, forensiq_group
+from forensiq.cli.run import OutputMode
+from forensiq.cli.stop import interrupt_on_signals
+from forensiq.errors import ExitCode, ForensiqError, Interrupted
 
 __all__ = ["COMMANDS", "main", "program"]
 
-COMMANDS: dict[str, str] = {}
-"""Command name → module in this package that has it as ``command``; loaded when it is used."""
+_ACQUISITION, _ANALYSIS, _CASE = "Acquisition", "Analysis (read-only)", "Case, custody, report"
+_THIS_MACHINE = "Getting started"
+_HERE = "forensiq.cli"
+
+COMMANDS: dict[str, Entry] = {
+    "devices": Entry(f"{_HERE}.devices", _ACQUISITION, "Drives of this machine, their state and protection."),
+    "preflight": Entry(f"{_HERE}.preflight", _ACQUISITION, "Go or no-go for an acquisition, with reasons."),
+    "acquire": Entry(f"{_HERE}.acquire", _ACQUISITION, "Copy a drive into an image, verified."),
+    "clone": Entry(f"{_HERE}.clone", _ACQUISITION, "Copy a drive or an image to a drive, sector by sector."),
+    "verify": Entry(f"{_HERE}.verify", _ACQUISITION, "Is an image still what was acquired?"),
+    "info": Entry(f"{_HERE}.info", _ACQUISITION, "What is known about an image."),
+    "convert": Entry(f"{_HERE}.convert", _ACQUISITION, "The same media bytes in another format."),
+    "partitions": Entry(f"{_HERE}.partitions", _ANALYSIS, "Partition tables and volumes."),
+    "ls": Entry(f"{_HERE}.ls", _ANALYSIS, "Files, deleted ones included."),
+    "cat": Entry(f"{_HERE}.cat", _ANALYSIS, "The bytes of a file or stream."),
+    "extract": Entry(f"{_HERE}.extract", _ANALYSIS, "A tree of files, with a manifest of digests."),
+    "hash": Entry(f"{_HERE}.hash", _ANALYSIS, "Digests of every file; known-file sets."),
+    "timeline": Entry(f"{_HERE}.timeline", _ANALYSIS, "When files were made, changed and read."),
+    "impact": Entry(f"{_HERE}.impact", _ANALYSIS, "What the unreadable or damaged sectors fall in."),
+    "mount": Entry(f"{_HERE}.mount", _ANALYSIS, "Show an image as files, read-only (FUSE)."),
+    "unmount": Entry(f"{_HERE}.unmount", _ANALYSIS, "End a mount."),
+    "case": Entry(f"{_HERE}.case", _CASE, "Case folders: open, show, note, transfer, verify, seal."),
+    "keys": Entry(f"{_HERE}.keys", _CASE, "Signing keys."),
+    "report": Entry(f"{_HERE}.report", _CASE, "A signed case report."),
+    "report-verify": Entry(f"{_HERE}.report_verify", _CASE, "Check a report and its signature."),
+    "demo": Entry(f"{_HERE}.demo", _THIS_MACHINE, "Build a practice drive and do the whole job on it."),
+    "doctor": Entry(f"{_HERE}.doctor", _THIS_MACHINE, "What this machine can do."),
+}
+"""Command name → where it is; a module is loaded when its command is used."""
+
+_BROKEN_PIPE = 141
 
 
-class _Commands(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = COMMANDS.get(cmd_name)
-        if module is None:
-            return None
-        command: click.Command = importlib.import_module(f"forensiq.cli.{module}").command
-        return command
-
-
-@click.group(cls=_Commands)
-@click.version_option(package_name="forensiq")
+@forensiq_group("forensiq", COMMANDS)
+@click.version_option(__version__, prog_name="forensiq")
 def program() -> None:
     """Forensic acquisition, verification and examination of evidence drives."""
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    options = given[: given.index("--")] if "--" in given else given
+    mode = OutputMode(json="--json" in options)
+
+    def fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        tell_fault(kind, error, trace, mode)
+
+    def thread_fault(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            tell_fault(args.exc_type, args.exc_value, args.exc_traceback, OutputMode())
+
+    # The interpreter itself ends with exit code 1 after the hook: a fault in forensiq.
+    sys.excepthook = fault
+    threading.excepthook = thread_fault
+    interrupt_on_signals()
     try:
-        program(standalone_mode=True)
+        sys.exit(_run(given, mode))
+    except BrokenPipeError:
+        # Whoever read our output went away; the interpreter must not try to flush into the pipe again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_BROKEN_PIPE)
+
+
+def _run(arguments: list[str], mode: OutputMode) -> int:
+    try:
+        code: int = program.main(arguments, prog_name="forensiq", standalone_mode=False, obj=mode) or ExitCode.OK
+        sys.stdout.flush()
     except ForensiqError as error:
-        click.echo(f"forensiq: {error}", err=True)
-        sys.exit(error.exit_code)
+        code = tell_error(error, mode)
+    except click.ClickException as error:
+        code = tell_usage(error, mode)
+    except (click.Abort, KeyboardInterrupt):
+        code = tell_error(Interrupted("interrupted"), mode)
+    return int(code)

@@ -1,0 +1,82 @@
+"""One run of a command: how it talks, how it is stopped. Every command gets one as its first argument."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from rich.console import Console, RenderableType
+
+from forensiq.cli.output import Column, emit_json, emit_lines, make_console, make_table
+from forensiq.cli.stop import stop_request
+from forensiq.cli.text import printable
+
+__all__ = ["OutputMode", "Run"]
+
+
+@dataclass
+class OutputMode:
+    """How results and failures are told; known before the options are parsed, corrected after."""
+
+    json: bool = False
+
+
+class Run:
+    """What a command needs besides its own arguments.
+
+    Results go to stdout: :meth:`result` and :meth:`results` in JSON mode, :meth:`print` and :meth:`table` else.
+    :meth:`note` and :meth:`warn` go to stderr.
+    """
+
+    def __init__(self, *, json: bool, quiet: bool, progress: str) -> None:
+        self.json = json
+        self.quiet = quiet
+        self.progress_mode = progress
+        self._out: Console | None = None
+        self._err: Console | None = None
+
+    @property
+    def console(self) -> Console:
+        """The console on stdout."""
+        if self._out is None:
+            self._out = make_console()
+        return self._out
+
+    @property
+    def error_console(self) -> Console:
+        """The console on stderr."""
+        if self._err is None:
+            self._err = make_console(stderr=True)
+        return self._err
+
+    def result(self, value: object) -> None:
+        """Write the one JSON object of this run (records and plain data both)."""
+        emit_json(value)
+
+    def results(self, values: Iterable[object]) -> int:
+        """Write JSON Lines; return how many."""
+        return emit_lines(values)
+
+    def print(self, text: RenderableType = "", *, style: str | None = None) -> None:
+        """Print for people on stdout; control characters of ``text`` are escaped, lines are not broken."""
+        shown = printable(text) if isinstance(text, str) else text
+        self.console.print(shown, style=style, soft_wrap=isinstance(text, str))
+
+    def table(self, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table for people on stdout."""
+        self.console.print(make_table(columns, rows))
+
+    def note(self, text: str) -> None:
+        """Say something in passing on stderr; nothing with ``--quiet``."""
+        if not self.quiet:
+            self.error_console.print(printable(text), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Say on stderr what a person must know, ``--quiet`` or not."""
+        self.error_console.print(f"Warning: {printable(text)}", style="yellow", soft_wrap=True)
+
+    def stoppable(self) -> AbstractContextManager[threading.Event]:
+        """Inside, Ctrl-C and SIGTERM set the event that is given instead of interrupting."""
+        return stop_request()
