@@ -4,10 +4,13 @@
 
     ForensiqError                    1  a fault in forensiq itself
     ├── UsageError                   2  wrong usage
-    │   └── UnknownHashError         2
+    │   ├── UnknownHashError         2
+    │   ├── CaseFileError            2  case.toml or a template is not valid
+    │   └── SigningKeyError          2  no key, not a key, or the wrong passphrase
     ├── VerificationFailed           4  an image differs or is damaged (raised only where data is asked for)
     │   └── ImageDamageError         4  a range of an image that cannot be given as it was acquired
     ├── CustodyError                 5  ledger, seal or signature does not verify
+    │   └── NotCanonicalError        5  bytes that cannot have been signed as they are
     ├── SafetyRefusal                6  refused for safety
     │   ├── SourceInUseError         6
     │   ├── WriteBlockError          6
@@ -32,6 +35,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 __all__ = [
+    "CaseFileError",
     "CustodyError",
     "DestinationError",
     "DestinationExistsError",
@@ -45,7 +49,9 @@ __all__ = [
     "Interrupted",
     "MissingSegmentError",
     "NoReferenceError",
+    "NotCanonicalError",
     "SafetyRefusal",
+    "SigningKeyError",
     "SourceError",
     "SourceInUseError",
     "SourceLostError",
@@ -104,6 +110,14 @@ class UnknownHashError(UsageError):
     """A hash algorithm was named that forensiq does not know."""
 
 
+class CaseFileError(UsageError):
+    """A ``case.toml`` or a template is not valid (facts: path, field, line where it is known)."""
+
+
+class SigningKeyError(UsageError):
+    """There is no key to sign with, the file is no key, or the passphrase is wrong."""
+
+
 class VerificationFailed(ForensiqError):
     """An image is not what was acquired."""
 
@@ -118,6 +132,10 @@ class CustodyError(ForensiqError):
     """The ledger, a seal or a signature does not verify."""
 
     exit_code = ExitCode.CUSTODY
+
+
+class NotCanonicalError(CustodyError):
+    """Bytes that are not canonical JSON, or a value that has no canonical form: it cannot be signed."""
 
 
 class SafetyRefusal(ForensiqError):
