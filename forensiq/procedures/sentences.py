@@ -1,0 +1,69 @@
+"""The sentences that a record says about itself; each is true of the facts it is made from, and says no more."""
+
+from __future__ import annotations
+
+from forensiq.model.digest import DigestSet
+from forensiq.model.records import AcquiredRange, UnreadableRange
+from forensiq.model.source import SourceIdentity
+
+__all__ = ["coverage_sentence", "range_sentence", "summary_sentence", "trim_sentence"]
+
+_NAMES = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256", "sha512": "SHA-512", "blake3": "BLAKE3"}
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number:,} {one if number == 1 else several}"
+
+
+def summary_sentence(status: str, unreadable: tuple[UnreadableRange, ...]) -> str:
+    """Return the first line that people read."""
+    match status:
+        case "complete":
+            return "Complete: every sector was read"
+        case "complete_with_unreadable_sectors":
+            sectors = sum(each.sectors for each in unreadable)
+            return (
+                f"Complete, but {_count(sectors, 'sector', 'sectors')} in {_count(len(unreadable), 'place', 'places')} "
+                "could not be read; zeros stand in their place"
+            )
+        case "interrupted":
+            return "Interrupted: the image is not complete and can be resumed"
+        case _:
+            return "Failed: the image is not complete"
+
+
+def coverage_sentence(digests: DigestSet, stored: int, unreadable: int, padding: int, part: AcquiredRange) -> str:
+    """Say what the digests are of: ``stored`` bytes, of which ``unreadable`` are fill and ``padding`` were added."""
+    if not digests:
+        return "no digest was computed"
+    names = " and ".join(_NAMES[algorithm.value] for algorithm in digests)
+    medium = "the medium" if part.whole else "the acquired part of the medium"
+    words = [f"{names} cover the {stored:,} bytes of {medium} as they are stored in the image, in order"]
+    if unreadable:
+        words.append(f"the {unreadable:,} zero bytes that stand for unreadable sectors are included")
+    if padding:
+        words.append(f"the {padding:,} zero bytes that were added to fill the last sector are included")
+    words.append("the case fields of the container are not covered")
+    return "; ".join(words)
+
+
+def range_sentence(part: AcquiredRange, source_size: int) -> str:
+    """Say which part of the source was acquired."""
+    if part.whole:
+        return f"the whole source, {source_size:,} bytes"
+    what = f"partition {part.partition}" if part.partition is not None else "a range"
+    return (
+        f"only {what} of the source: {part.length:,} bytes from byte {part.offset:,} on, of {source_size:,}; "
+        "nothing is said about the rest"
+    )
+
+
+def trim_sentence(identity: SourceIdentity) -> str | None:
+    """Say what TRIM means for a second read; ``None`` where the source is known not to support it."""
+    if identity.trim is False or identity.kind.value != "block_device":
+        return None
+    known = "reports that it supports TRIM" if identity.trim else "does not say whether it supports TRIM"
+    return (
+        f"The source {known}. A solid-state drive may erase freed blocks by itself while it has power: "
+        "a second read may differ from this one, and that alone is no sign of tampering."
+    )
