@@ -1,1 +1,46 @@
-"""What evidence is read from: one file for each kind."""
+"""What evidence is read from: one file for each kind.
+
+========================  ==========================================  =======================================
+what the path names       source                                      module
+========================  ==========================================  =======================================
+``x.001``, ``x.aa`` …     :class:`~.split.SplitSource`                ``split.py``, where a second part exists
+any other regular file    :class:`~.file.FileSource`                  ``file.py``
+========================  ==========================================  =======================================
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from forensiq.errors import SourceError, UsageError
+from forensiq.model.split_names import is_first_part
+from forensiq.sources.base import Source
+from forensiq.sources.file import FileSource
+from forensiq.sources.split import SplitSource
+from forensiq.streams.files import find_parts
+
+__all__ = ["open_source"]
+
+
+def open_source(path: Path, *, sector_size: int | None = None) -> Source:
+    """Open what ``path`` names, read-only. ``sector_size`` (bytes) is for files only; a device knows its own.
+
+    Raises :class:`UsageError` where ``path`` names nothing that has bytes of a fixed size (missing, a folder, a
+    terminal, empty), :class:`SourceError` where the system does not let us read it,
+    :class:`~forensiq.errors.MissingSegmentError` where a part of a split image is missing.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        code = error.errno or errno.EIO
+        kind = UsageError if code in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG) else SourceError
+        raise kind(f"{path}: {os.strerror(code)}", path=str(path), errno=code) from error
+    if stat.S_ISREG(mode):
+        if is_first_part(path.name) and len(find_parts(path)) > 1:
+            return SplitSource(path, sector_size=sector_size or 512)
+        return FileSource(path, sector_size=sector_size or 512)
+    what = "a folder" if stat.S_ISDIR(mode) else "a character device" if stat.S_ISCHR(mode) else "not a file"
+    raise UsageError(f"{path} is {what}, not a drive or an image file", path=str(path))

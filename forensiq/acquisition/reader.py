@@ -1,0 +1,141 @@
+"""Reads the medium: big reads while all is well, ever smaller ones around an error; fills the map.
+
+One seam, :class:`ReadStrategy`: the pipeline asks for the medium in order and does not care how the bytes come.
+:class:`LinearReader` reads in order and works at once on what fails.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from forensiq.acquisition.result import ReadingFacts
+from forensiq.errors import ImageDamageError, SourceLostError, SourceReadError
+from forensiq.model.extent import Extent
+from forensiq.model.media_map import READ, READ_AFTER_RETRY, MediaMap, RangeStatus, ReadStatus
+from forensiq.sources.base import Source
+from forensiq.streams.progress import Progress
+
+__all__ = ["LinearReader", "ReadJournal", "ReadStrategy"]
+
+_STEPS = (256 << 10, 16 << 10)
+_ZEROS = bytes(1 << 20)
+
+
+class ReadStrategy(Protocol):
+    """How the bytes of the medium are got."""
+
+    def read(self, extent: Extent, buffer: memoryview) -> None:
+        """Fill ``buffer`` with the bytes of ``extent`` (of the stored medium, without padding) and mark the map.
+
+        What cannot be read is zeros. Called once for every extent; in media order when there is one reader, else from
+        several threads. Raises :class:`SourceLostError` when it makes no sense to go on.
+        """
+        ...
+
+
+class ReadJournal:
+    """The map of a run and the counts that belong to it; the one place that several readers share.
+
+    ``on_read_error`` is called after every failed read, by one thread at a time; what it raises ends the run.
+    """
+
+    def __init__(
+        self, media_map: MediaMap, progress: Progress, on_read_error: Callable[[SourceReadError], None] | None = None
+    ) -> None:
+        self.media_map = media_map
+        self._progress = progress
+        self._on_read_error = on_read_error
+        self._lock = threading.Lock()
+        self._reads = self._failed = self._retried = 0
+
+    def mark(self, extent: Extent, state: RangeStatus) -> None:
+        """Mark ``extent`` of the map."""
+        with self._lock:
+            self.media_map.mark(extent, state)
+            if state.status is ReadStatus.READ_AFTER_RETRY:
+                self._retried += extent.length
+            if state.status is ReadStatus.UNREADABLE:
+                self._progress.add_unreadable(extent.offset, extent.length)
+
+    def count_read(self) -> None:
+        """One more read was asked of the source."""
+        with self._lock:
+            self._reads += 1
+
+    def failed(self, error: SourceReadError) -> None:
+        """One read ended in ``error``."""
+        with self._lock:
+            self._failed += 1
+            if self._on_read_error is not None:
+                self._on_read_error(error)
+
+    def facts(self) -> ReadingFacts:
+        """Return the counts so far."""
+        with self._lock:
+            return ReadingFacts(self._reads, self._failed, self._retried)
+
+
+class LinearReader:
+    """Reads in media order; on an error, smaller direct reads down to one sector, then ``retries`` more of each."""
+
+    def __init__(self, source: Source, extent: Extent, retries: int, journal: ReadJournal) -> None:
+        """``extent`` is the part of the source that is the medium."""
+        self._source = source
+        self._base = extent.offset
+        self._retries = retries
+        self._journal = journal
+        self._sector = source.sector_size
+
+    def read(self, extent: Extent, buffer: memoryview) -> None:
+        """See :meth:`ReadStrategy.read`."""
+        if self._try(extent, buffer, direct=False) is None:
+            self._journal.mark(extent, READ)
+        else:
+            self._narrow(extent, buffer, 0)
+
+    def _narrow(self, extent: Extent, buffer: memoryview, step: int) -> None:
+        size = _STEPS[step] // self._sector * self._sector if step < len(_STEPS) else self._sector
+        for piece in extent.pieces(max(size, self._sector)):
+            part = buffer[piece.offset - extent.offset : piece.end - extent.offset]
+            error = self._try(piece, part, direct=True)
+            if error is None:
+                self._journal.mark(piece, READ)
+            elif piece.length > self._sector:
+                self._narrow(piece, part, step + 1)
+            else:
+                self._retry(piece, part, error)
+
+    def _retry(self, sector: Extent, buffer: memoryview, error: SourceReadError) -> None:
+        for _ in range(self._retries):
+            again = self._try(sector, buffer, direct=True)
+            if again is None:
+                self._journal.mark(sector, READ_AFTER_RETRY)
+                return
+            error = again
+        buffer[:] = _ZEROS[: len(buffer)]
+        self._journal.mark(sector, RangeStatus(ReadStatus.UNREADABLE, error.errno))
+
+    def _try(self, extent: Extent, buffer: memoryview, *, direct: bool) -> SourceReadError | None:
+        self._journal.count_read()
+        read = self._source.read_direct if direct else self._source.read_into
+        offset = self._base + extent.offset
+        try:
+            count = read(offset, buffer)
+        except SourceReadError as error:
+            self._journal.failed(error)
+            return error
+        except ImageDamageError:
+            # An image as the source: what it cannot give as it was acquired is as unreadable as a bad sector.
+            damage = SourceReadError(offset, len(buffer), errno.EBADMSG)
+            self._journal.failed(damage)
+            return damage
+        if count < len(buffer):
+            raise SourceLostError(
+                f"the source ends at byte {offset + count}, before its size of {self._source.size} bytes",
+                offset=offset + count,
+                size=self._source.size,
+            )
+        return None
