@@ -22,7 +22,8 @@
     │   ├── SourceReadError          8  one range could not be read (a condition, not an end)
     │   └── SourceLostError          8  vanished, changed its size, does not answer: resumable
     ├── ImageFormatError             9  not an image that forensiq can read
-    │   └── MissingSegmentError      9
+    │   ├── MissingSegmentError      9
+    │   └── RecordFormatError        9  a record or report that forensiq cannot read
     ├── NoReferenceError            10  nothing to verify against
     └── Interrupted                130  stopped by the user: resumable
 
@@ -50,6 +51,7 @@ __all__ = [
     "MissingSegmentError",
     "NoReferenceError",
     "NotCanonicalError",
+    "RecordFormatError",
     "SafetyRefusal",
     "SigningKeyError",
     "SourceError",
@@ -206,6 +208,10 @@ class ImageFormatError(ForensiqError):
 
 class MissingSegmentError(ImageFormatError):
     """A segment of the image is missing (facts: expected names or numbers)."""
+
+
+class RecordFormatError(ImageFormatError):
+    """A record or report that forensiq cannot read (facts: where in it)."""
 
 
 class NoReferenceError(ForensiqError):

@@ -26,6 +26,7 @@ __all__ = [
     "ImageFacts",
     "Interruption",
     "MapFacts",
+    "RateSample",
     "ToolFacts",
     "UnreadableRange",
     "VerificationRecord",
@@ -94,6 +95,14 @@ class MapFacts:
     path: str | None
     sha256: str | None
     bytes_by_status: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RateSample:
+    """How fast the medium was read: from the sample before (or the start) up to byte ``offset`` of the medium."""
+
+    offset: int
+    bytes_per_second: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +244,7 @@ class AcquisitionRecord:
     preflight: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     statistics: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     reading: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    rates: tuple[RateSample, ...] = ()
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     failure: str | None = None

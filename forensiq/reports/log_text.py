@@ -12,10 +12,20 @@ from forensiq.model.records import AcquisitionRecord, ImageFacts, VerificationRe
 from forensiq.model.source import SourceIdentity, SourceKind, WriteBlockState
 from forensiq.reports.log_parts import LISTED, damage, digest_rows, facts, findings, media_size, times, tool
 from forensiq.reports.log_parts import verification as verification_part
-from forensiq.reports.phrases import NOT_RECORDED, count, error_name, lba_range, size, unknown_or, value
+from forensiq.reports.phrases import (
+    NOT_RECORDED,
+    algorithm,
+    count,
+    error_name,
+    lba_range,
+    share,
+    size,
+    unknown_or,
+    value,
+)
 from forensiq.reports.plain import visible
 from forensiq.reports.text_page import TextPage
-from forensiq.reports.verdict import acquisition_verdict, unread_bytes, unreadable_sectors, verification_verdict
+from forensiq.reports.verdict import Tone, acquisition_verdict, unread_bytes, unreadable_sectors, verification_verdict
 
 __all__ = ["render_log", "render_verification"]
 
@@ -64,7 +74,7 @@ def render_verification(record: VerificationRecord) -> str:
     verification_part(page, record)
     page.heading("Files")
     for each in record.segments[:LISTED]:
-        page.field(str(each.number), value(each.path), f"{size(each.size)}; SHA-256 {value(each.sha256)}")
+        page.field(str(each.number), f"{value(each.path)}, {count(each.size, 'byte')}, SHA-256:", value(each.sha256))
     if len(record.segments) > LISTED:
         page.field("", f"… and {len(record.segments) - LISTED:,} more; the record lists all")
     page.heading("How it was done")
@@ -95,11 +105,11 @@ def _unreadable(page: TextPage, record: AcquisitionRecord) -> None:
         page.field("Unreadable", "no unreadable sector is recorded")
     else:
         length = sum(each.length for each in record.unreadable)
-        share = 100 * length / record.source.size if record.source.size else 0.0
         page.field(
             "Unreadable",
             f"{count(sectors, 'sector')} in {count(len(record.unreadable), 'place')} "
-            f"({size(length)}, {share:.3g} % of the source); the image holds fill there, no evidence",
+            f"({length:,} bytes, {share(length, record.source.size)} of the source); "
+            "the image holds fill there, no evidence",
         )
         page.table(
             (lba_range(each.first_lba, each.sectors), count(each.sectors, "sector"), error_name(each.errno))
@@ -134,7 +144,7 @@ def _verified(page: TextPage, record: VerificationRecord | None) -> None:
         page.field("Verified", "no: the image was not read back after it was written")
         return
     verdict = verification_verdict(record)
-    page.field("Verified", f"{verdict.headline}. {verdict.sentence}")
+    page.field("Verified", verdict.sentence if verdict.tone is Tone.GOOD else f"{verdict.headline}. {verdict.sentence}")
     damage(page, record)
     for each in record.structure[:LISTED]:
         page.field("", f"{each.severity.value}: {visible(each.message, 600)}")
@@ -239,7 +249,7 @@ def _image(page: TextPage, image: ImageFacts | None) -> None:
     page.field("Set id", value(image.set_identifier, "set", {"set": "not applicable"}))
     page.field("Files", count(len(image.segments), "file"))
     for each in image.segments[:LISTED]:
-        page.field("", value(each.path), f"  {size(each.size)}; SHA-256 {value(each.sha256)}")
+        page.field("", f"{value(each.path)}, {count(each.size, 'byte')}, SHA-256:", value(each.sha256))
     if len(image.segments) > LISTED:
         page.field("", f"… and {len(image.segments) - LISTED:,} more; the record lists all")
 
@@ -254,7 +264,7 @@ def _more_files(page: TextPage, record: AcquisitionRecord) -> None:
         page.field(
             "Block digests",
             f"{value(blocks.path)}: {count(blocks.blocks, 'block')} of {size(blocks.block_size)}",
-            f"{visible(blocks.algorithm, 40)} of the list: {value(blocks.root)}",
+            f"{algorithm(blocks.algorithm)} of the list: {value(blocks.root)}",
         )
     for number, copy in enumerate(record.copies, 2):
         state = f"FAILED: {visible(copy.failure, 600)}" if copy.failure else "written"

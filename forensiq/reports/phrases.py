@@ -18,6 +18,7 @@ __all__ = [
     "lba_range",
     "listed",
     "rate",
+    "share",
     "size",
     "unknown_or",
     "value",
@@ -33,15 +34,29 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
 
 
 def size(number: int) -> str:
-    """Return a number of bytes with its decimal short form: ``500.1 GB (500,107,862,016 bytes)``."""
+    """Return a number of bytes with its decimal short form: ``500.1 GB (500,107,862,016 bytes)``.
+
+    Powers of two below 1 GiB, which are sizes of chunks and blocks, are exact in binary units: ``32 KiB``.
+    """
     if number < 1000:
         return count(number, "byte")
+    if number < 1 << 30 and not number & (number - 1):
+        power = min(2, (number.bit_length() - 1) // 10)
+        return f"{number >> 10 * power} {('bytes', 'KiB', 'MiB')[power]}"
     scaled, unit = float(number), "B"
     for name in ("kB", "MB", "GB", "TB", "PB", "EB"):
         scaled, unit = scaled / 1000, name
         if scaled < 999.95:
             break
     return f"{scaled:,.1f} {unit} ({number:,} bytes)"
+
+
+def share(part: int, whole: int) -> str:
+    """Return a percentage; a tiny one as ``less than 0.001 %``."""
+    if whole <= 0:
+        return "share not known"
+    percent = 100 * part / whole
+    return "less than 0.001 %" if 0 < percent < 0.001 else f"{percent:.3g} %"
 
 
 def rate(bytes_per_second: float) -> str:
