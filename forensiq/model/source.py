@@ -24,7 +24,8 @@ class SourceIdentity:
     """Who a source is. Sizes in bytes.
 
     A value that is ``None`` has its reason in ``unavailable`` under the name of the field: ``not applicable``,
-    ``not available: …`` or ``unreadable: …``.
+    ``not available: …`` or ``unreadable: …``. ``origins`` says for some values where they come from, under the name of
+    the field: a serial number may be that of a USB bridge and not that on the drive's label.
     """
 
     kind: SourceKind
@@ -45,6 +46,7 @@ class SourceIdentity:
     trim: bool | None = None
     kernel_timeout_s: int | None = None
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
