@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import update_wrapper
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 
@@ -87,27 +87,28 @@ def forensiq_command(name: str, *, example: str) -> Callable[[Callable[..., Exit
             code = function(Run(json=json, quiet=quiet, progress=progress), **arguments)
             return ExitCode.OK if code is None else code
 
-        decorated: Any = click.pass_context(update_wrapper(invoke, function))
-        for option in reversed(_COMMON):
-            decorated = option(decorated)
-        made: ForensiqCommand = click.command(name, cls=ForensiqCommand)(decorated)
+        made: ForensiqCommand = click.command(name, cls=ForensiqCommand)(
+            click.pass_context(update_wrapper(invoke, function))
+        )
+        made.params.extend(_common_options())
         made.example = example
         return made
 
     return decorate
 
 
-_COMMON = (
-    click.option("--json", is_flag=True, help="One JSON object (or JSON Lines) on stdout, nothing else there."),
-    click.option("--quiet", "-q", is_flag=True, help="No progress and no notes, only the result."),
-    click.option(
-        "--progress",
-        type=click.Choice(["auto", "jsonl", "none"]),
-        default="auto",
-        show_default=True,
-        help="On stderr: a live view or a line every few seconds; JSON Lines; nothing.",
-    ),
-)
+def _common_options() -> list[click.Option]:
+    return [
+        click.Option(["--json"], is_flag=True, help="One JSON object (or JSON Lines) on stdout, nothing else there."),
+        click.Option(["--quiet", "-q"], is_flag=True, help="No progress and no notes, only the result."),
+        click.Option(
+            ["--progress"],
+            type=click.Choice(["auto", "jsonl", "none"]),
+            default="auto",
+            show_default=True,
+            help="On stderr: a live view or a line every few seconds; JSON Lines; nothing.",
+        ),
+    ]
 
 
 class Entry(NamedTuple):

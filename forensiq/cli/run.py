@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rich.console import Console, RenderableType
 
 from forensiq.cli.output import Column, emit_json, emit_lines, make_console, make_table
+from forensiq.cli.progress_view import Counters, watch
 from forensiq.cli.stop import stop_request
 from forensiq.cli.text import printable
 
@@ -76,6 +77,11 @@ class Run:
     def warn(self, text: str) -> None:
         """Say on stderr what a person must know, ``--quiet`` or not."""
         self.error_console.print(f"Warning: {printable(text)}", style="yellow", soft_wrap=True)
+
+    def watch(self, counters: Counters, *, sector_size: int | None = None) -> AbstractContextManager[None]:
+        """Inside, show ``counters`` on stderr as the options say; unreadable areas in sectors of ``sector_size``."""
+        mode = "none" if self.quiet else self.progress_mode
+        return watch(counters, mode, self.error_console, sector_size)
 
     def stoppable(self) -> AbstractContextManager[threading.Event]:
         """Inside, Ctrl-C and SIGTERM set the event that is given instead of interrupting."""

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["count", "duration", "exact_size", "number", "printable", "rate", "size", "visible"]
+__all__ = [
+    "count",
+    "duration",
+    "exact_size",
+    "number",
+    "of_total",
+    "printable",
+    "rate",
+    "rough_duration",
+    "size",
+    "visible",
+]
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SIZE_UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
@@ -87,3 +98,27 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours:,} h {minutes:02d} min {left:02d} s"
     return f"{minutes} min {left:02d} s" if minutes else f"{left} s"
+
+
+def rough_duration(seconds: float) -> str:
+    """Return a duration as an estimate deserves: ``12 s``, ``7 min``, ``3 h 20 min``, ``4 days 2 h``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest} min"
+    days, left = divmod(hours, 24)
+    return f"{days} days {left} h"
+
+
+def of_total(done: int, total: int) -> str:
+    """Return ``305.1 of 500.1 GB``: both in the unit of the total."""
+    if total < 1000:
+        return f"{done} of {count(total, 'byte')}"
+    shown, unit = size(total).split(" ")
+    factor = 1000 ** (_SIZE_UNITS.index(unit) + 1)
+    return f"{done / factor:.1f} of {shown} {unit}"
