@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from forensiq.model.extent import Extent
 
-__all__ = ["Run", "StatisticsCollector", "StreamStatistics", "scan"]
+__all__ = ["BatchScan", "Run", "StatisticsCollector", "StreamStatistics", "scan"]
 
 _UNIT = 32 << 10
 _SAMPLE = 1 << 10

@@ -1,0 +1,1 @@
+"""The documents of this folder that are made out of the program."""

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from forensiq.cli.main import program
+from forensiq.cli.options import CommandTable, ForensiqCommand
+
+
+def _commands(group: CommandTable, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, CommandTable):
+            yield from _commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(_commands(program))
+each_command = pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+
+
+@each_command
+def test_a_command_has_the_common_options_and_a_help_for_each(path: tuple[str, ...]) -> None:
+    options = {name: each for each in COMMANDS[path].params if isinstance(each, click.Option) for name in each.opts}
+    assert {"--json", "--quiet", "--progress"} <= options.keys()
+    assert [name for name, option in options.items() if not option.help and not option.hidden] == []
+    assert COMMANDS[path].help
+
+
+@each_command
+def test_the_worked_example_can_be_typed(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    assert isinstance(command, ForensiqCommand)
+    lines = command.example.strip().splitlines()
+    assert lines, "no example"
+    words = shlex.split(lines[0])
+    while words and words[0] != "forensiq":
+        assert words[0] == "sudo", f"{lines[0]!r} does not start with forensiq"
+        words = words[1:]
+    assert tuple(words[1 : 1 + len(path)]) == path
+    with command.make_context(" ".join(path), words[1 + len(path) :]):
+        pass
+
+
+@each_command
+def test_the_help_reads_well_in_80_columns(path: tuple[str, ...]) -> None:
+    context = click.Context(COMMANDS[path], info_name=" ".join(path), terminal_width=80, max_content_width=80)
+    text = COMMANDS[path].get_help(context)
+    assert "Example:" in text
+    assert [line for line in text.split("Example:")[0].splitlines() if len(line) > 80] == []
