@@ -83,7 +83,8 @@ def run_pipeline(
     """Read what ``plan`` says, digest it and store it with every one of ``writers`` (begun, and all alike).
 
     ``on_read_error`` is called after each failed read, ``watch`` every ``plan.watch_s`` seconds; what they raise ends
-    the run. ``stop`` is a request to end in good order; Ctrl-C does the same. ``strategy`` makes another reader.
+    the run. ``stop`` is a request to end in good order, as is Ctrl-C; Ctrl-C after
+    that leaves what was read and not yet written. ``strategy`` makes another reader.
     Stages of ``progress``: ``read``, ``hash``, ``encode``, ``write`` (``write2`` … for further writers).
 
     What ends a run is in the result, not raised; only a fault in the program itself is.
@@ -306,6 +307,8 @@ class _Ticker:
             try:
                 Crew.wait(futures, self._tick)
             except KeyboardInterrupt:
+                if self._stop.is_set():
+                    self._run.failure.report(Interrupted("stopped at once"))
                 self._stop.set()
             else:
                 return

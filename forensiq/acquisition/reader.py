@@ -127,9 +127,10 @@ class LinearReader:
         except SourceReadError as error:
             self._journal.failed(error)
             return error
-        except ImageDamageError:
+        except ImageDamageError as error:
             # An image as the source: what it cannot give as it was acquired is as unreadable as a bad sector.
-            damage = SourceReadError(offset, len(buffer), errno.EBADMSG)
+            code = error.facts.get("errno")
+            damage = SourceReadError(offset, len(buffer), code if isinstance(code, int) else errno.EBADMSG)
             self._journal.failed(damage)
             return damage
         if count < len(buffer):

@@ -3,6 +3,7 @@
 ========================  ==========================================  =======================================
 what the path names       source                                      module
 ========================  ==========================================  =======================================
+a block device            :class:`~.block_device.BlockDeviceSource`   ``block_device.py``
 ``x.001``, ``x.aa`` …     :class:`~.split.SplitSource`                ``split.py``, where a second part exists
 any other regular file    :class:`~.file.FileSource`                  ``file.py``
 ========================  ==========================================  =======================================
@@ -18,6 +19,7 @@ from pathlib import Path
 from forensiq.errors import SourceError, UsageError
 from forensiq.model.split_names import is_first_part
 from forensiq.sources.base import Source
+from forensiq.sources.block_device import BlockDeviceSource
 from forensiq.sources.file import FileSource
 from forensiq.sources.split import SplitSource
 from forensiq.streams.files import find_parts
@@ -38,6 +40,8 @@ def open_source(path: Path, *, sector_size: int | None = None) -> Source:
         code = error.errno or errno.EIO
         kind = UsageError if code in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG) else SourceError
         raise kind(f"{path}: {os.strerror(code)}", path=str(path), errno=code) from error
+    if stat.S_ISBLK(mode):
+        return BlockDeviceSource(str(path))
     if stat.S_ISREG(mode):
         if is_first_part(path.name) and len(find_parts(path)) > 1:
             return SplitSource(path, sector_size=sector_size or 512)

@@ -150,8 +150,8 @@ class FileSequence:
         with self._lock:
             if index not in self._direct:
                 try:
-                    self._direct[index] = os.open(self.paths[index], os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT)
-                except OSError:
+                    self._direct[index] = open_read_only(self.paths[index], os.O_DIRECT)
+                except SourceError:
                     self._direct[index] = None  # the file system has no O_DIRECT
             return self._direct[index]
 
@@ -165,9 +165,12 @@ class FileSequence:
             self._direct = {}
 
 
-def open_read_only(path: Path) -> int:
-    """Open ``path`` with ``O_RDONLY`` and, where the system allows it, without touching its access time."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+def open_read_only(path: Path, more: int = 0) -> int:
+    """Open ``path`` with ``O_RDONLY`` and ``more``; where the system allows it, its access time stays as it is.
+
+    Failing to is a :class:`SourceError`.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | more
     try:
         try:
             return os.open(path, flags | os.O_NOATIME)

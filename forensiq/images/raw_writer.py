@@ -1,0 +1,233 @@
+"""Writes raw images: one file ``X.dd``, or parts ``X.001``, ``X.002`` …; holes where the medium is zero.
+
+While it is written every file is called ``….part``. All are on disk before the first one gets its name, and part 1 gets
+its name last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from forensiq.errors import DestinationError, DestinationExistsError, UsageError
+from forensiq.images.output import FileCalls, OutputFile, part_path, publish, remove, sync_folder
+from forensiq.model.chunk import Batch
+from forensiq.model.digest import HashAlgorithm
+from forensiq.model.extent import Extent
+from forensiq.model.image import ClosingFacts, ImageManifest, Segment
+
+__all__ = ["RawBatch", "RawWriter"]
+
+_UNIT = 64 << 10  # holes are found in this grain; file systems allocate in 4 KiB to 64 KiB
+_ZEROS = bytes(_UNIT)
+_MOST_PARTS = 99_999
+
+
+@dataclass(frozen=True, slots=True)
+class RawBatch:
+    """A batch as it is stored: ``data`` is borrowed; ``runs`` are the parts of it (bytes) that are not zero."""
+
+    offset: int
+    data: memoryview
+    runs: tuple[Extent, ...]
+
+
+class RawWriter:
+    """An :class:`~forensiq.images.base.ImageWriter`. Memory: nothing but what is passed in.
+
+    ``segment_size`` (bytes) splits the image into parts of at most that size; ``segment_hash`` digests each part while
+    it is written (of a single file, the digest of the medium is the digest of the file). ``written`` bytes of the
+    medium are in the files; after :meth:`suspend` all of them are durable, and :meth:`resume` goes on there.
+    """
+
+    chunk_size = _UNIT
+
+    def __init__(
+        self,
+        stem: Path,
+        media_size: int,
+        *,
+        sector_size: int = 512,
+        segment_size: int | None = None,
+        segment_hash: bool = True,
+        calls: FileCalls | None = None,
+    ) -> None:
+        if segment_size is not None and segment_size < sector_size:
+            raise UsageError(f"parts of {segment_size} bytes are smaller than a sector")
+        if segment_size is not None and -(-media_size // segment_size) > _MOST_PARTS:
+            raise UsageError(
+                f"parts of {segment_size} bytes would be more than {_MOST_PARTS}", hint="choose a larger --segment-size"
+            )
+        self._stem = stem
+        self._media_size = media_size
+        self._sector_size = sector_size
+        self._segments = tuple(Extent(0, media_size).pieces(segment_size or max(1, media_size)))
+        self._split = segment_size is not None
+        self._calls = calls or FileCalls()
+        self._hasher = hashlib.sha256() if segment_hash and self._split else None
+        self._segment_hash = segment_hash
+        self._digests: list[str | None] = []
+        self._output: OutputFile | None = None
+        self._made: list[Path] = []
+        self.written = 0
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The final names of all files, in order."""
+        if not self._split:
+            return (self._stem.with_name(self._stem.name + ".dd"),)
+        return tuple(self._stem.with_name(f"{self._stem.name}.{n:03d}") for n in range(1, len(self._segments) + 1))
+
+    def begin(self) -> None:
+        """See :meth:`forensiq.images.base.ImageWriter.begin`; refuses where any file of the image is there already."""
+        for path in self.paths:
+            for each in (path, part_path(path)):
+                if each.exists() or each.is_symlink():
+                    raise DestinationExistsError(f"{each} exists already and is not replaced", path=str(each))
+        self._open_segment(0)
+
+    def resume(self, written: int) -> None:
+        """Go on, instead of :meth:`begin`, behind the first ``written`` bytes of the medium, which are in the files.
+
+        What is behind them is cut off. The digests of parts are computed anew from the files. A part that is not there,
+        or is too short, is a :class:`DestinationError`.
+        """
+        for index, segment in enumerate(self._segments):
+            have = segment.intersect(Extent(0, written)).length
+            path = part_path(self.paths[index])
+            if not have:
+                remove(path, calls=self._calls)
+                continue
+            if have == segment.length and self.paths[index].exists():
+                path = self.paths[index]
+            self._take_up(index, path, have)
+            self._made.append(path)
+        self.written = written
+        if not written:
+            self._open_segment(0)
+
+    def _take_up(self, index: int, path: Path, have: int) -> None:
+        output = OutputFile.reopen(path, calls=self._calls)
+        if output.end < have:
+            output.close()
+            raise DestinationError(
+                f"{path} has {output.end} bytes, and {have} were written",
+                path=str(path),
+                size=output.end,
+                expected=have,
+            )
+        if output.end > have:
+            output.truncate(have)
+        if self._hasher is not None:
+            for piece in Extent(0, have).pieces(1 << 20):
+                data = memoryview(bytearray(piece.length))
+                if output.read_into(piece.offset, data) != piece.length:
+                    raise DestinationError(f"{path} cannot be read back", path=str(path))
+                self._hasher.update(data)
+        self._output = output
+        if have == self._segments[index].length:
+            self._close_segment(index)
+
+    def encode(self, batch: Batch) -> RawBatch:
+        """Find what of ``batch`` is zero and need not be written."""
+        runs: list[Extent] = []
+        for unit in Extent(0, len(batch.data)).pieces(_UNIT):
+            if _ZEROS.startswith(batch.data[unit.offset : unit.end]):
+                continue
+            if runs and runs[-1].end == unit.offset:
+                unit = Extent.between(runs.pop().offset, unit.end)
+            runs.append(unit)
+        return RawBatch(batch.offset, batch.data, tuple(runs))
+
+    def write(self, encoded: RawBatch) -> None:
+        """See :meth:`forensiq.images.base.ImageWriter.write`."""
+        if encoded.offset != self.written:
+            raise ValueError(f"expected the batch at byte {self.written}, not at {encoded.offset}")
+        here = Extent(encoded.offset, len(encoded.data))
+        while here:
+            index = self._index(here.offset)
+            if self._output is None:
+                self._open_segment(index)
+            part, here = here.split_at(self._segments[index].end)
+            self._write_part(index, part, encoded)
+            self.written = part.end
+            if part.end == self._segments[index].end:
+                self._close_segment(index)
+
+    def _index(self, position: int) -> int:
+        return position // self._segments[0].length
+
+    def _write_part(self, index: int, part: Extent, encoded: RawBatch) -> None:
+        output = self._output
+        assert output is not None
+        start = self._segments[index].offset
+        for run in encoded.runs:
+            piece = run.shifted(encoded.offset).intersect(part)
+            if piece:
+                output.skip(piece.offset - start - output.end)
+                output.append([encoded.data[piece.offset - encoded.offset : piece.end - encoded.offset]])
+        output.skip(part.end - start - output.end)
+        if self._hasher is not None:
+            self._hasher.update(encoded.data[part.offset - encoded.offset : part.end - encoded.offset])
+
+    def _open_segment(self, index: int) -> None:
+        path = part_path(self.paths[index])
+        self._output = OutputFile.create(path, calls=self._calls)
+        self._made.append(path)
+
+    def _close_segment(self, index: int) -> None:
+        output = self._output
+        assert output is not None
+        output.truncate(self._segments[index].length)
+        output.sync()
+        output.close()
+        self._output = None
+        if self._hasher is not None:
+            self._digests.append(self._hasher.hexdigest())
+            self._hasher = hashlib.sha256()
+        else:
+            self._digests.append(None)
+
+    def finish(self, facts: ClosingFacts) -> ImageManifest:
+        """See :meth:`forensiq.images.base.ImageWriter.finish`."""
+        if self.written != self._media_size:
+            raise ValueError(f"{self.written} of {self._media_size} bytes were written")
+        if not self._split and self._segment_hash:
+            self._digests[0] = facts.digests.get(HashAlgorithm.SHA256)
+        for path in reversed(self.paths):
+            if part_path(path) in self._made:
+                publish(part_path(path), path, calls=self._calls)
+        self._made = list(self.paths)
+        sync_folder(self._stem.parent, calls=self._calls)
+        return ImageManifest(
+            format="raw",
+            segments=tuple(
+                Segment(number, path.name, media.length, digest, media)
+                for number, (path, media, digest) in enumerate(
+                    zip(self.paths, self._segments, self._digests, strict=True), 1
+                )
+            ),
+            media_size=self._media_size,
+            sector_size=self._sector_size,
+            compression="none",
+        )
+
+    def suspend(self) -> None:
+        """See :meth:`forensiq.images.base.ImageWriter.suspend`."""
+        if self._output is not None:
+            output, self._output = self._output, None
+            try:
+                output.truncate(output.end)
+                output.sync()
+            finally:
+                output.close()
+
+    def abort(self) -> None:
+        """See :meth:`forensiq.images.base.ImageWriter.abort`."""
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+        for path in self._made:
+            remove(path, calls=self._calls)
+        self._made = []
