@@ -11,11 +11,12 @@ import zlib
 from dataclasses import dataclass
 
 from isal import isal_zlib
-from isal.igzip_lib import IsalError
 
 from forensiq.images.ewf.layout import ADLER_SIZE, adler32
 
 __all__ = ["DecodedChunk", "decode_chunk", "stored_bound"]
+
+_DEFLATE_ERROR: type[Exception] = getattr(isal_zlib, "error")  # noqa: B009 its stub says that it is no class
 
 
 def stored_bound(size: int) -> int:
@@ -47,7 +48,7 @@ def _inflate(stored: bytes | memoryview, size: int, spare: int) -> DecodedChunk:
     stream = isal_zlib.decompressobj()
     try:
         data = stream.decompress(stored, size + spare + 1)
-    except IsalError:
+    except _DEFLATE_ERROR:
         return _salvage(stored, size)
     if stream.eof and size <= len(data) <= size + spare:
         return DecodedChunk(data[:size], tail=data[size:]) if len(data) > size else DecodedChunk(data)

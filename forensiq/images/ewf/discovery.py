@@ -48,9 +48,11 @@ def find_segments(path: Path, folders: Sequence[Path] = (), known: Sequence[Path
         if candidate != path and candidate.suffix[2:].isalpha() and _header_number(candidate) is None:
             continue  # X.log and X.map have the names of segments, too
         held = named.get(number)
-        if held is None or candidate == path:
-            named[number] = candidate
-        elif held != candidate and held != path and _rank(candidate, path) < _rank(held, path):
+        if (
+            held is None
+            or candidate == path
+            or (held != candidate and held != path and _rank(candidate, path) < _rank(held, path))
+        ):
             named[number] = candidate
     paths, renamed = _by_header(named)
     findings.extend(renamed)

@@ -112,7 +112,7 @@ class ChunkIndex:
         try:
             return unpack_entries(data, group.count)
         except ImageFormatError as error:
-            raise ImageDamageError(str(error), **error.facts) from error
+            raise ImageDamageError(str(error)) from error
 
     def check(self, report: FindingList) -> Iterator[None]:
         """Check every table against its checksum, its twin, and the place where its chunks must be.

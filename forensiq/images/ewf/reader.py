@@ -27,7 +27,7 @@ from forensiq.model.finding import Damage, Finding
 from forensiq.model.image import ImageMetadata, Segment
 from forensiq.model.source import SourceIdentity, SourceKind
 
-__all__ = ["EwfImage"]
+__all__ = ["EwfImage", "open_e01"]
 
 _COMPRESSION = {0: "none", 1: "fast", 2: "best"}
 _CACHE_BYTES = 32 << 20
@@ -274,3 +274,8 @@ def _damaged(damage: Damage) -> ImageDamageError:
         code=damage.code,
         reason=damage.reason,
     )
+
+
+def open_e01(path: Path, segments_in: Sequence[Path], known: Sequence[Path], lenient: bool) -> EwfImage:
+    """Open an EWF version 1 image; see :meth:`EwfImage.open`."""
+    return EwfImage.open(path, segments_in=segments_in, known=known, lenient=lenient)

@@ -9,7 +9,7 @@ sections are marked, because chunks may have been lost between.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forensiq.images.ewf.files import SegmentFiles
 from forensiq.images.ewf.layout import DESCRIPTOR_SIZE, FILE_HEADER_SIZE, SectionDescriptor
@@ -76,6 +76,7 @@ def walk_sections(files: SegmentFiles, segment: int, report: FindingList) -> Ite
     size = files.size(segment)
     offset: int | None = FILE_HEADER_SIZE
     resumed = False
+    found: Section | None
     while offset is not None:
         data = files.read(segment, offset, DESCRIPTOR_SIZE + 24)
         if len(data) < DESCRIPTOR_SIZE:
@@ -89,16 +90,12 @@ def walk_sections(files: SegmentFiles, segment: int, report: FindingList) -> Ite
             return
         descriptor, checksum = SectionDescriptor.unpack(data)
         if checksum.ok:
-            section, following = _placed(descriptor, segment, offset, size, report)
+            found, following = _placed(descriptor, segment, offset, size, report)
         else:
-            section, following = _mended(files, descriptor, segment, offset, size, report)
-        if section is not None:
-            yield Section(
-                section.segment, section.kind, section.offset, section.end, section.cut, resumed, data[DESCRIPTOR_SIZE:]
-            )
-            resumed = False
-        else:
-            resumed = True
+            found, following = _mended(files, descriptor, segment, offset, size, report)
+        if found is not None:
+            yield replace(found, resumed=resumed, preview=data[DESCRIPTOR_SIZE:])
+        resumed = found is None
         offset = following
 
 

@@ -26,11 +26,11 @@ _XHASH = re.compile(rb"<(MD5|SHA1|SHA256)>\s*([0-9A-Fa-f]{32,64})\s*</")
 class Statements:
     """The statements of all segments together; ``unreadable`` in bytes of the medium, ``kinds`` the sections seen."""
 
-    metadata: ImageMetadata = ImageMetadata()
-    digests: DigestSet = DigestSet()
-    unreadable: tuple[Extent, ...] = ()
-    sessions: tuple[tuple[int, int], ...] = ()
-    kinds: frozenset[str] = frozenset()
+    metadata: ImageMetadata
+    digests: DigestSet
+    unreadable: tuple[Extent, ...]
+    sessions: tuple[tuple[int, int], ...]
+    kinds: frozenset[str]
 
 
 class _Reader:
