@@ -34,7 +34,8 @@ WHOLE = {
 
 
 def digest(image: EvidenceImage) -> tuple[str, list[Damage]]:
-    hasher, offset, damage = hashlib.md5(), 0, []
+    hasher, offset = hashlib.md5(), 0
+    damage: list[Damage] = []
     buffer = bytearray(1 << 20)
     while offset < image.size:
         count, found = image.read_checked(offset, memoryview(buffer))
