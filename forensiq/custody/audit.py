@@ -1,0 +1,222 @@
+"""Checks a ledger from its first line to its last: what was changed, and where.
+
+One pass, one line in memory at a time. For each line: (1) it ends, and is the canonical form of an entry; (2) its
+signature holds; (3) its number is one more than that of the line before; (4) ``previous`` is the hash of the line
+before; (5) its time does not go back. At the end, (6) the heads that were written down elsewhere (records, seals,
+reports, this machine) are looked up: a ledger that was cut short or written anew cannot contain them.
+
+After a fault the check goes on from the line as it stands, so one manipulation is one finding and not thousands.
+Any key may sign: whether a key is known to you is another question (:mod:`forensiq.custody.trust`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from forensiq import clock
+from forensiq.custody.ledger import MAX_LINE, Ledger, head_after, parse_line, signature_holds
+from forensiq.custody.signing import fingerprint_of
+from forensiq.errors import NotCanonicalError
+from forensiq.model.finding import Cause, Finding, Severity
+from forensiq.model.ledger import NO_HASH, LedgerEntry, LedgerHead, LedgerReport, SignerFacts
+
+__all__ = ["MAX_FINDINGS", "Pin", "audit_ledger", "ledger_finding"]
+
+MAX_FINDINGS = 1000
+_STEP_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A head that was written down outside the ledger, and where."""
+
+    head: LedgerHead
+    where: str
+
+
+def ledger_finding(
+    code: str,
+    message: str,
+    where: str | None = None,
+    *,
+    severity: Severity = Severity.ERROR,
+    expected: str | None = None,
+    found: str | None = None,
+    file_offset: int | None = None,
+) -> Finding:
+    """Return a finding of the custody checks."""
+    cause = Cause.NOTE if severity is Severity.INFO else Cause.METADATA
+    return Finding(severity, cause, code, message, where, expected, found, file_offset=file_offset)
+
+
+def audit_ledger(
+    ledger: Ledger,
+    pins: Iterable[Pin] = (),
+    *,
+    names: Mapping[str, str] | None = None,
+    visit: Callable[[LedgerEntry], None] | None = None,
+) -> LedgerReport:
+    """Check ``ledger``; ``visit`` gets every entry whose signature holds, in file order.
+
+    ``names`` maps fingerprints that you trust to names. :class:`~forensiq.errors.CustodyError` only if there is no
+    ledger to read.
+    """
+    return _Audit(pins, names or {}, visit).run(ledger)
+
+
+class _Audit:
+    def __init__(
+        self, pins: Iterable[Pin], names: Mapping[str, str], visit: Callable[[LedgerEntry], None] | None
+    ) -> None:
+        self._pins: dict[int, list[Pin]] = {}
+        for pin in pins:
+            self._pins.setdefault(pin.head.seq, []).append(pin)
+        self._names = names
+        self._visit = visit
+        self._findings: list[Finding] = []
+        self._suppressed = 0
+        self._signers: dict[str, SignerFacts] = {}
+        self._previous = NO_HASH
+        self._seq = 0
+        self._last: LedgerEntry | None = None
+        self._time: tuple[datetime, LedgerEntry] | None = None
+
+    def run(self, ledger: Ledger) -> LedgerReport:
+        number = 0
+        for number, (offset, line) in enumerate(ledger.lines(), start=1):
+            self._line(number, offset, line)
+        self._look_up_missing()
+        if self._suppressed:
+            text = f"{self._suppressed} further findings are not listed"
+            self._findings.append(ledger_finding("ledger.more", text, "ledger"))
+        head = head_after(self._last)
+        return LedgerReport(
+            head if head.seq == number else replace(head, count=number),
+            not any(finding.severity is Severity.ERROR for finding in self._findings),
+            tuple(self._findings),
+            tuple(self._signers.values()),
+        )
+
+    def _add(self, finding: Finding) -> None:
+        if len(self._findings) < MAX_FINDINGS:
+            self._findings.append(finding)
+        else:
+            self._suppressed += 1
+
+    def _line(self, number: int, offset: int, line: bytes) -> None:
+        where = f"ledger line {number}"
+        body = line.removesuffix(b"\n")
+        if len(body) > MAX_LINE:
+            text = f"a line of more than {MAX_LINE} bytes; what follows was not read"
+            self._add(ledger_finding("ledger.line_too_long", text, where, file_offset=offset))
+            return
+        try:
+            entry = parse_line(body)
+        except NotCanonicalError as error:
+            if line.endswith(b"\n"):
+                self._add(ledger_finding("ledger.entry_edited", f"not an entry: {error}", where, file_offset=offset))
+            else:
+                self._torn(where, offset, f"{len(body)} bytes that are no entry")
+            self._previous, self._seq = hashlib.sha256(body).hexdigest(), self._seq + 1
+            return
+        if not line.endswith(b"\n"):
+            self._torn(where, offset, "the entry lacks its newline")
+        if signature_holds(entry):
+            self._signed(entry)
+        else:
+            text = "the signature does not fit the entry: the entry was changed after it was signed"
+            self._add(ledger_finding("ledger.entry_edited", text, f"{where}, entry {entry.seq}", file_offset=offset))
+        self._order(where, offset, entry)
+        self._previous, self._seq, self._last = entry.hash, entry.seq, entry
+        for pin in self._pins.pop(entry.seq, ()):
+            self._compare(pin, entry)
+
+    def _torn(self, where: str, offset: int, what: str) -> None:
+        text = f"the end of the ledger is cut short ({what}); the next event that is written sets it aside"
+        self._add(ledger_finding("ledger.torn_end", text, where, file_offset=offset))
+
+    def _order(self, where: str, offset: int, entry: LedgerEntry) -> None:
+        expected = self._seq + 1
+        if entry.seq > expected:
+            gone = f"entry {expected}" if entry.seq == expected + 1 else f"entries {expected} to {entry.seq - 1}"
+            code, text = "ledger.entries_missing", f"{gone} were here and are missing"
+        elif entry.seq < expected:
+            code, text = "ledger.out_of_order", f"entry {entry.seq} stands behind entry {self._seq}"
+        elif entry.previous != self._previous:
+            code, text = "ledger.chain_broken", "the entry was written behind another line than the one before it"
+        else:
+            return
+        self._add(
+            ledger_finding(
+                code, text, where, expected=f"{expected} {self._previous}", found=f"{entry.seq} {entry.previous}",
+                file_offset=offset,
+            )
+        )  # fmt: skip
+
+    def _signed(self, entry: LedgerEntry) -> None:
+        known = self._signers.get(entry.key)
+        if known is None:
+            fingerprint = fingerprint_of(bytes.fromhex(entry.key))
+            trusted = self._names.get(fingerprint)
+            self._signers[entry.key] = SignerFacts(fingerprint, _name(entry), entry.seq, entry.seq, 1, trusted)
+        else:
+            self._signers[entry.key] = replace(known, last_seq=entry.seq, entries=known.entries + 1)
+        if entry.action == "ledger_repaired":
+            text = "a line that a crash had cut short was set aside; no signed line was touched"
+            self._add(ledger_finding("ledger.repaired", text, f"entry {entry.seq}", severity=Severity.WARNING))
+        self._clock(entry)
+        if self._visit is not None:
+            self._visit(entry)
+
+    def _clock(self, entry: LedgerEntry) -> None:
+        where = f"entry {entry.seq}"
+        try:
+            now = clock.parse_rfc3339(entry.utc)
+        except ValueError:
+            self._add(ledger_finding("ledger.time_unreadable", "the time is not RFC 3339", where, found=entry.utc[:40]))
+            return
+        if self._time is not None:
+            before, earlier = self._time
+            passed = (now - before).total_seconds()
+            if passed < 0:
+                text = f"the clock went back by {-passed:.3f} s since entry {earlier.seq}"
+                self._add(
+                    ledger_finding(
+                        "ledger.clock_back", text, where, severity=Severity.WARNING,
+                        expected=f"not before {earlier.utc}", found=entry.utc,
+                    )
+                )  # fmt: skip
+            elif entry.boot == earlier.boot and entry.boot != "unknown":
+                step = passed - (entry.monotonic_us - earlier.monotonic_us) / 1e6
+                if abs(step) > _STEP_S:
+                    text = f"the clock was moved by {step:+.1f} s since entry {earlier.seq}, or the machine slept"
+                    self._add(ledger_finding("ledger.clock_step", text, where, severity=Severity.WARNING))
+        self._time = (now, entry)
+
+    def _compare(self, pin: Pin, entry: LedgerEntry) -> None:
+        if pin.head.last_hash != entry.hash:
+            self._add(
+                ledger_finding(
+                    "ledger.rewritten",
+                    f"entry {entry.seq} is not the one that {pin.where} speaks of: the ledger was written anew",
+                    f"entry {entry.seq}", expected=pin.head.last_hash, found=entry.hash,
+                )
+            )  # fmt: skip
+
+    def _look_up_missing(self) -> None:
+        for seq, pins in sorted(self._pins.items()):
+            for pin in pins:
+                if seq == 0 and pin.head.last_hash == NO_HASH:
+                    continue
+                text = f"{pin.where} speaks of entry {seq}, which the ledger does not have: it was cut short"
+                found = f"{self._seq} entries"
+                self._add(ledger_finding("ledger.truncated", text, f"entry {seq}", expected=str(seq), found=found))
+
+
+def _name(entry: LedgerEntry) -> str:
+    """What the key calls itself, where this entry introduces it."""
+    name = entry.parameters.get("to_name", entry.parameters.get("signer_name", ""))
+    return name if isinstance(name, str) else ""
