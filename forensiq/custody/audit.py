@@ -211,9 +211,11 @@ class _Audit:
             for pin in pins:
                 if seq == 0 and pin.head.last_hash == NO_HASH:
                     continue
-                text = f"{pin.where} speaks of entry {seq}, which the ledger does not have: it was cut short"
-                found = f"{self._seq} entries"
-                self._add(ledger_finding("ledger.truncated", text, f"entry {seq}", expected=str(seq), found=found))
+                code, why = "ledger.entry_gone", "which cannot be found"
+                if seq > self._seq:
+                    code, why = "ledger.truncated", f"but the ledger ends at entry {self._seq}: it was cut short"
+                text = f"{pin.where} speaks of entry {seq}, {why}"
+                self._add(ledger_finding(code, text, f"entry {seq}", expected=pin.head.last_hash))
 
 
 def _name(entry: LedgerEntry) -> str:

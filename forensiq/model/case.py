@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Attachment", "Authority", "Case", "EvidenceItem", "Examiner"]
+__all__ = ["Attachment", "Authority", "Case", "CaseTemplate", "EvidenceItem", "Examiner"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +70,21 @@ class Case:
     attachments: tuple[Attachment, ...] = ()
     template: str = "default"
     fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseTemplate:
+    """A kind of case: what it starts from and what it asks for.
+
+    ``required`` names fields as in ``case.toml`` (``agency``, ``examiner.role``, ``items.seal_in`` for each item,
+    ``fields.offence``, ``authority`` for at least one). ``labels`` gives them names for people, ``report`` the wording
+    of the report by paragraph, ``checklist`` is Markdown.
+    """
+
+    name: str
+    title: str
+    description: str
+    required: tuple[str, ...]
+    labels: Mapping[str, str]
+    report: Mapping[str, str]
+    checklist: str

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from forensiq.model.digest import DigestSet
 from forensiq.model.finding import Finding
 from forensiq.model.image import ImageMetadata, Segment
+from forensiq.model.ledger import LedgerHead
 from forensiq.model.source import SourceIdentity, WriteBlockState
 
 __all__ = [
@@ -204,6 +205,7 @@ class VerificationRecord:
     second_opinion: Mapping[str, str] | None = None
     details: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     tool: ToolFacts | None = None
+    ledger_head: LedgerHead | None = None
     schema: str = "forensiq/verification/1"
 
 
@@ -249,4 +251,5 @@ class AcquisitionRecord:
     notes: tuple[str, ...] = ()
     failure: str | None = None
     derived_from: Mapping[str, str] = field(default_factory=dict)
+    ledger_head: LedgerHead | None = None
     schema: str = "forensiq/acquisition/1"

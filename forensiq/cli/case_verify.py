@@ -1,0 +1,40 @@
+"""``forensiq case verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from forensiq.cli.case_view import show_findings
+from forensiq.cli.options import PATH, forensiq_command
+from forensiq.cli.run import Run
+from forensiq.cli.text import count, exact_size
+from forensiq.errors import ExitCode
+from forensiq.procedures.case_pins import parse_head
+from forensiq.procedures.case_verify import verify_case
+
+__all__ = ["command"]
+
+
+@forensiq_command("verify", example="forensiq case verify cases/2026-014")
+@click.argument("folder", metavar="DIR", type=PATH)
+@click.option(
+    "--head", metavar="COUNT:SHA256", help="A head of the ledger that you have on paper: it must be in there."
+)
+def command(run: Run, folder: Path, head: str | None) -> ExitCode:
+    """Check everything: ledger, files, images, seals, and who signed.
+
+    Exit code 5 if ledger, seal, signature or a bound file does not verify, 4 if only an image is damaged.
+    """
+    checked = verify_case(folder, head=parse_head(head) if head is not None else None)
+    if run.json:
+        run.result(checked)
+    else:
+        run.print(f"  {checked.summary.upper() if checked.exit_code else checked.summary.capitalize()}")
+        ledger = checked.ledger.head
+        run.print(f"  Ledger       {count(ledger.count, 'entry', 'entries')}, head {ledger.last_hash}")
+        run.print(f"  Files        {count(checked.files, 'file')}, {exact_size(checked.bytes)}")
+        run.print(f"  Signers      {checked.trust}")
+        show_findings(run, checked.findings)
+    return ExitCode(checked.exit_code)

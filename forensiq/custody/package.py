@@ -1,0 +1,117 @@
+"""The files of a case as they are now, against what the ledger says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from forensiq.custody.audit import ledger_finding
+from forensiq.custody.case_folder import CaseFolder, FoundFile, hash_file
+from forensiq.errors import CustodyError
+from forensiq.model.finding import Cause, Finding, Severity
+from forensiq.model.ledger import FileDigest, LedgerEntry
+
+__all__ = ["Bindings", "PackageState", "compare_files", "is_image_file", "read_package"]
+
+_WORKING_PAPERS = frozenset({"checklist.md"})
+_COMPANIONS = (".record.json", ".log.txt", ".map", ".blocks.csv", ".verification.json")
+
+
+@dataclass(frozen=True, slots=True)
+class PackageState:
+    """Every file that could be hashed, by path; what is no file; what could not be read (path → why)."""
+
+    files: Mapping[str, FileDigest]
+    others: tuple[FoundFile, ...]
+    unreadable: Mapping[str, str]
+
+
+@dataclass
+class Bindings:
+    """Which digest the ledger last gave to which path, and where; filled by visiting its entries in order."""
+
+    last: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def visit(self, entry: LedgerEntry) -> None:
+        """Take the digests of one entry."""
+        for path, digest in entry.digests.items():
+            self.last[path] = (digest, entry.seq)
+
+
+def is_image_file(path: str) -> bool:
+    """Say whether a path in a case is part of an image, not a record, log or map beside it."""
+    return path.startswith("evidence/") and not path.lower().endswith(_COMPANIONS)
+
+
+def read_package(
+    folder: CaseFolder, *, advance: Callable[[int], None] = lambda _: None, skip: Iterable[str] = ()
+) -> PackageState:
+    """Hash every file of the case but the ledger itself and ``skip``; ``advance`` gets the bytes of each file."""
+    files: dict[str, FileDigest] = {}
+    others: list[FoundFile] = []
+    unreadable: dict[str, str] = {}
+    left_out = {"ledger.jsonl", *skip}
+    for found in folder.walk():
+        if found.kind != "file":
+            others.append(found)
+        elif found.key not in left_out:
+            try:
+                files[found.key] = hash_file(folder.root, found.key)
+            except CustodyError as error:
+                unreadable[found.key] = error.message
+            advance(found.size)
+    return PackageState(files, tuple(others), unreadable)
+
+
+def compare_files(state: PackageState, bindings: Mapping[str, tuple[str, int]]) -> list[Finding]:
+    """Return what differs between the files and the digests that the ledger binds them to.
+
+    Damage of an image has the cause ``DATA``, a missing file of an image ``MISSING_SEGMENT``; all else is custody.
+    """
+    result = [
+        ledger_finding("file.not_regular", f"a {found.kind} where only files belong; it was not followed", found.key)
+        for found in state.others
+    ]
+    for path, (digest, seq) in sorted(bindings.items()):
+        found = state.files.get(path)
+        where = f"ledger entry {seq}"
+        if path in state.unreadable:
+            result.append(_about(path, "unreadable", f"the file cannot be read: {state.unreadable[path]}", digest, ""))
+        elif found is None:
+            result.append(_about(path, "missing", f"the file that {where} speaks of is missing", digest, ""))
+        elif found.sha256 != digest:
+            text = f"the file is not the one that {where} speaks of"
+            result.append(_about(path, "changed", text, digest, found.sha256))
+    for path in sorted((state.files.keys() | state.unreadable.keys()) - bindings.keys() - _WORKING_PAPERS):
+        text = "the ledger does not know this file: nothing says what it was, or who put it here"
+        result.append(ledger_finding("file.unrecorded", text, path, severity=Severity.WARNING))
+    return _replaced(result)
+
+
+def _about(path: str, what: str, message: str, expected: str, found: str) -> Finding:
+    if not is_image_file(path):
+        return ledger_finding(f"file.{what}", message, path, expected=expected, found=found or None)
+    cause = Cause.MISSING_SEGMENT if what == "missing" else Cause.DATA
+    segment = path.rpartition("/")[2]
+    return Finding(
+        Severity.ERROR, cause, f"image.{what}", message, path, expected=expected, found=found or None, segment=segment
+    )
+
+
+def _replaced(findings: list[Finding]) -> list[Finding]:
+    """Name an image that was changed together with its own record: that is no damage, somebody did it."""
+    records = {
+        str(each.where).rpartition("/")[0]
+        for each in findings
+        if each.code == "file.changed" and str(each.where).endswith(".record.json")
+    }
+    return [
+        ledger_finding(
+            "image.replaced",
+            "image and record were both changed: the image was replaced together with the digests stored for it",
+            each.where, expected=each.expected, found=each.found,
+        )
+        if each.code == "image.changed" and str(each.where).rpartition("/")[0] in records
+        else each
+        for each in findings
+    ]  # fmt: skip

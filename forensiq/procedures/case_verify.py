@@ -1,0 +1,149 @@
+"""Checks a whole case: is it what was written down, and who says so?
+
+Steps, as in the code: (1) the ledger, line by line, with every head that was pinned elsewhere; (2) every file against
+the digest that the ledger binds it to; (3) ``case.toml``; (4) seals; (5) who signed; (6) the verdict.
+
+Findings are collected and the check goes on, so one run tells everything. The exit code is 5 if ledger, seal or a bound
+file does not verify, else 4 if only an image is damaged, else 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from forensiq import clock
+from forensiq.custody.audit import audit_ledger, ledger_finding
+from forensiq.custody.case_file import missing_fields
+from forensiq.custody.case_folder import CaseFolder
+from forensiq.custody.package import Bindings, PackageState, compare_files, read_package
+from forensiq.custody.templates import load_template
+from forensiq.custody.trust import trusted_keys
+from forensiq.errors import CaseFileError, CustodyError, ExitCode, UsageError
+from forensiq.model.finding import Cause, Finding, Severity
+from forensiq.model.ledger import LedgerHead, LedgerReport
+from forensiq.procedures.case_pins import collect_pins
+
+__all__ = ["CaseVerification", "CheckedCase", "check_files", "exit_code_of", "trust_statement", "verify_case"]
+
+_IMAGE_CAUSES = (Cause.DATA, Cause.MISSING_SEGMENT)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseVerification:
+    """What the check of a case found.
+
+    ``verdict`` is ``intact``, ``evidence_damaged`` or ``custody_broken``; ``trust`` says in a sentence who signed.
+    """
+
+    case: str
+    verdict: str
+    summary: str
+    trust: str
+    signers_trusted: bool
+    findings: tuple[Finding, ...]
+    ledger: LedgerReport
+    files: int
+    bytes: int
+    seals: tuple[str, ...]
+    started: str
+    finished: str
+    exit_code: int
+    schema: str = "forensiq/case-verification/1"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedCase:
+    """Ledger and files as checked, for procedures that go on from there."""
+
+    ledger: LedgerReport
+    state: PackageState
+    bindings: Bindings
+    findings: tuple[Finding, ...]
+
+
+def verify_case(
+    root: Path, *, head: LedgerHead | None = None, advance: Callable[[int], None] = lambda _: None
+) -> CaseVerification:
+    """Check the case in ``root``; see the module for the steps. Raises only if there is no ledger to read."""
+    started = clock.rfc3339(clock.utc_now())
+    folder = CaseFolder.open(root)
+    checked = check_files(folder, head=head, advance=advance)
+    findings = [*checked.findings, *_case_file(folder)]
+    code = exit_code_of(findings)
+    trusted, trust = trust_statement(checked.ledger)
+    verdict = {ExitCode.OK: "intact", ExitCode.VERIFICATION: "evidence_damaged"}.get(code, "custody_broken")
+    return CaseVerification(
+        case=str(root),
+        verdict=verdict,
+        summary=_summary(verdict, findings, checked),
+        trust=trust,
+        signers_trusted=trusted,
+        findings=tuple(findings),
+        ledger=checked.ledger,
+        files=len(checked.state.files),
+        bytes=sum(each.size for each in checked.state.files.values()),
+        seals=(),
+        started=started,
+        finished=clock.rfc3339(clock.utc_now()),
+        exit_code=int(code),
+    )
+
+
+def check_files(
+    folder: CaseFolder, *, head: LedgerHead | None = None, advance: Callable[[int], None] = lambda _: None
+) -> CheckedCase:
+    """Check the ledger and every file that it binds."""
+    # 1. The ledger.
+    bindings = Bindings()
+    report = audit_ledger(folder.ledger, collect_pins(folder, head), names=trusted_keys(), visit=bindings.visit)
+    # 2. The files.
+    state = read_package(folder, advance=advance)
+    findings = (*report.findings, *compare_files(state, bindings.last))
+    return CheckedCase(report, state, bindings, findings)
+
+
+def exit_code_of(findings: list[Finding] | tuple[Finding, ...]) -> ExitCode:
+    """Return 5 if custody is broken, 4 if only images are damaged, else 0."""
+    errors = [each for each in findings if each.severity is Severity.ERROR]
+    if any(each.cause not in _IMAGE_CAUSES for each in errors):
+        return ExitCode.CUSTODY
+    return ExitCode.VERIFICATION if errors else ExitCode.OK
+
+
+def trust_statement(report: LedgerReport) -> tuple[bool, str]:
+    """Return whether every signer is in your list of trusted keys, and a sentence about it."""
+    unknown = [signer for signer in report.signers if signer.trusted_as is None]
+    if not report.signers:
+        return False, "nobody signed anything"
+    if not unknown:
+        names = ", ".join(dict.fromkeys(str(signer.trusted_as) for signer in report.signers))
+        return True, f"every entry is signed by a key that you trust: {names}"
+    marks = ", ".join(f"{signer.name or 'no name'} ({signer.fingerprint[:16]}…)" for signer in unknown)
+    return False, (
+        f"signer unknown: {marks}. A key that comes with a case does not say whose it is; compare its fingerprint "
+        "with one you got another way, then: forensiq keys trust"
+    )
+
+
+def _case_file(folder: CaseFolder) -> list[Finding]:
+    # 3. case.toml.
+    try:
+        case = folder.read_case()
+        return list(missing_fields(case, load_template(case.template)))
+    except CaseFileError as error:
+        return [ledger_finding("case.invalid", error.message, "case.toml")]
+    except CustodyError as error:
+        return [ledger_finding("case.unreadable", error.message, "case.toml")]
+    except UsageError as error:
+        return [ledger_finding("case.template_unknown", error.message, "case.toml", severity=Severity.WARNING)]
+
+
+def _summary(verdict: str, findings: list[Finding], checked: CheckedCase) -> str:
+    errors = sum(each.severity is Severity.ERROR for each in findings)
+    checks = f"{checked.ledger.head.count} ledger entries and {len(checked.state.files)} files checked"
+    if verdict == "intact":
+        return f"intact: {checks}, nothing was changed since it was written down"
+    what = "an image is damaged" if verdict == "evidence_damaged" else "the chain of custody does not verify"
+    return f"{what}: {errors} {'finding' if errors == 1 else 'findings'} ({checks})"

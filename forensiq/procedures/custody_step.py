@@ -1,0 +1,115 @@
+"""What every command that touches evidence does in a case: append "started" → work → append how it ended.
+
+::
+
+    with custody_step(case_dir, "acquire", {"source": path, "item": item}) as step:
+        record = replace(acquire(...), ledger_head=step.head)   # pins the ledger in the record
+        step.file(record_path, map_path)                        # hashed and bound by this step
+        step.digests({"evidence/ITEM-1/ITEM-1.E01": sha256})    # bound, already hashed
+        step.result("finished_with_unreadable_sectors", summary=record.summary, sectors=16)
+
+Without a case (``case_dir`` is ``None``) nothing is written and ``step.head`` is ``None``. The key is opened before the
+work starts, so a passphrase is asked for at once and not after ten hours. A step that ends by an exception is
+``aborted``, with the error's class and message, and the exception goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from forensiq.custody.case_folder import CaseFolder, hash_file
+from forensiq.custody.ledger import head_after
+from forensiq.custody.signing import Signer
+from forensiq.errors import ForensiqError
+from forensiq.model.ledger import LedgerEntry, LedgerHead
+from forensiq.procedures.case_items import evidence_stem
+from forensiq.procedures.case_ledger import acting_user, append_event
+from forensiq.procedures.keys import KeyChoice, open_signer
+
+__all__ = ["CustodyStep", "custody_step", "evidence_stem"]
+
+
+class CustodyStep:
+    """One step in the ledger. ``head`` is where the ledger ended when the step had started; ``None`` without a case."""
+
+    def __init__(self, folder: CaseFolder | None, head: LedgerHead | None) -> None:
+        self._folder = folder
+        self.head = head
+        self.outcome = "finished"
+        self.facts: dict[str, object] = {}
+        self.bound: dict[str, str] = {}
+
+    def result(self, outcome: str = "finished", **facts: object) -> None:
+        """Say how the step ended; what is not said is ``finished``. Later calls add facts and replace the outcome."""
+        self.outcome = outcome
+        self.facts.update(facts)
+
+    def file(self, *paths: Path) -> None:
+        """Hash files of the case and bind them; a file outside the case is not bound."""
+        for path in paths:
+            relative = self._folder.relative(path) if self._folder else None
+            if self._folder and relative is not None:
+                self.bound[relative] = hash_file(self._folder.root, relative).sha256
+
+    def digests(self, files: Mapping[str, str]) -> None:
+        """Bind files whose SHA-256 is known: path (relative to the case folder, or absolute inside it) → digest."""
+        if self._folder is None:
+            return
+        for path, digest in files.items():
+            relative = self._folder.relative(self._folder.root / path)
+            if relative is not None:
+                self.bound[relative] = digest
+
+
+@contextmanager
+def custody_step(
+    case_dir: Path | None,
+    action: str,
+    parameters: Mapping[str, object] | None = None,
+    *,
+    key: KeyChoice | None = None,
+    actor: str | None = None,
+    clock_offset_us: int | None = None,
+) -> Iterator[CustodyStep]:
+    """Write the start and the end of a step into the ledger of ``case_dir``; see the module's example.
+
+    ``actor`` is the person (default: the examiner of the case). ``parameters`` and facts may be anything that
+    :func:`~forensiq.procedures.case_ledger.ledger_value` takes. Raises what the work raises, and
+    :class:`~forensiq.errors.CustodyError` before the work if the end of the ledger does not verify.
+    """
+    if case_dir is None:
+        yield CustodyStep(None, None)
+        return
+    folder = CaseFolder.open(case_dir)
+    signer = open_signer(key)
+    who = actor or folder.read_case().examiner.name or acting_user()
+    given = {**dict(parameters or {}), "by": acting_user()}
+    started = append_event(folder, signer, who, f"{action}.started", parameters=given, clock_offset_us=clock_offset_us)
+    step = CustodyStep(folder, head_after(started))
+    try:
+        yield step
+    except BaseException as error:
+        facts: dict[str, object] = {"error": type(error).__name__, "message": str(error)[:2000], **step.facts}
+        if isinstance(error, ForensiqError):
+            facts["exit_code"] = int(error.exit_code)
+        _end(folder, signer, who, action, started, step, "aborted", facts)
+        raise
+    _end(folder, signer, who, action, started, step, step.outcome, step.facts)
+
+
+def _end(
+    folder: CaseFolder,
+    signer: Signer,
+    who: str,
+    action: str,
+    started: LedgerEntry,
+    step: CustodyStep,
+    outcome: str,
+    facts: Mapping[str, object],
+) -> None:
+    append_event(
+        folder, signer, who, f"{action}.{outcome}", parameters={"started": started.seq},
+        result={"outcome": outcome, **facts}, digests=step.bound,
+    )  # fmt: skip

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from forensiq.errors import CustodyError, SourceLostError, UsageError
+from forensiq.model.ledger import LedgerEntry
+from forensiq.procedures.case import new_case, read_ledger
+from forensiq.procedures.case_ledger import ledger_value
+from forensiq.procedures.case_verify import verify_case
+from forensiq.procedures.custody_step import custody_step, evidence_stem
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("FORENSIQ_KEY", raising=False)
+    monkeypatch.delenv("FORENSIQ_PASSPHRASE", raising=False)
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    new_case(tmp_path / "case", "7", "Ada")
+    return tmp_path / "case"
+
+
+def entries(case: Path) -> list[LedgerEntry]:
+    rows = [row.entry for row in read_ledger(case)]
+    assert None not in rows
+    return [row for row in rows if row is not None]
+
+
+def test_a_step_is_started_worked_on_and_finished(case: Path) -> None:
+    stem = evidence_stem(case, "ITEM-1")
+    assert stem == case / "evidence/ITEM-1/ITEM-1"
+    with custody_step(case, "acquire", {"source": Path("/dev/sdb"), "rate": 1.5}) as step:
+        stem.parent.mkdir(parents=True)
+        record = stem.with_name("ITEM-1.record.json")
+        record.write_bytes(b"{}")
+        started = entries(case)[-1]
+        assert step.head is not None
+        assert step.head.last_hash == started.hash
+        step.file(record, Path("/etc/hostname"))
+        step.digests({"evidence/ITEM-1/ITEM-1.E01": "0" * 64, str(stem) + ".E02": "1" * 64})
+        step.result("finished_with_unreadable_sectors", sectors=16)
+    assert started.action == "acquire.started"
+    assert started.parameters["source"] == "/dev/sdb"
+    assert started.parameters["rate"] == "1.5"
+    end = entries(case)[-1]
+    assert end.action == "acquire.finished_with_unreadable_sectors"
+    assert end.parameters == {"started": started.seq}
+    assert end.result["sectors"] == 16
+    assert end.digests == {
+        "evidence/ITEM-1/ITEM-1.record.json": hashlib.sha256(b"{}").hexdigest(),
+        "evidence/ITEM-1/ITEM-1.E01": "0" * 64,
+        "evidence/ITEM-1/ITEM-1.E02": "1" * 64,
+    }
+
+
+@pytest.mark.parametrize("error", [SourceLostError("the drive is gone"), ValueError("x" * 9999), KeyboardInterrupt()])
+def test_a_step_that_fails_is_aborted_and_the_error_goes_on(case: Path, error: BaseException) -> None:
+    with pytest.raises(type(error)), custody_step(case, "acquire"):
+        raise error
+    end = entries(case)[-1]
+    assert end.action == "acquire.aborted"
+    assert end.result["error"] == type(error).__name__
+    assert verify_case(case).exit_code == 0
+
+
+def test_without_a_case_nothing_happens(tmp_path: Path) -> None:
+    with custody_step(None, "acquire") as step:
+        step.file(tmp_path / "x")
+        step.digests({"a": "b"})
+        step.result("finished")
+    assert step.head is None
+    assert not (tmp_path / "config").exists()
+
+
+def test_no_work_is_begun_on_a_ledger_that_does_not_verify(case: Path) -> None:
+    path = case / "ledger.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"Ada", b"Eve"))
+    with pytest.raises(CustodyError), custody_step(case, "acquire"):
+        pytest.fail("the work was begun")
+
+
+def test_an_unknown_item_is_added_once(case: Path) -> None:
+    evidence_stem(case, "A")
+    evidence_stem(case, "A")
+    assert [entry.action for entry in entries(case)].count("item_added") == 1
+    with pytest.raises(UsageError, match="calls this item"):
+        evidence_stem(case, "a")
+    for name in ("../x", "", "a/b", "x\n"):
+        with pytest.raises(UsageError):
+            evidence_stem(case, name)
+
+
+def test_a_folder_that_is_a_link_is_refused(case: Path, tmp_path: Path) -> None:
+    (case / "evidence" / "B").symlink_to(tmp_path)
+    with pytest.raises(CustodyError, match="link"):
+        evidence_stem(case, "B")
+
+
+def test_what_the_ledger_can_hold() -> None:
+    name = os.fsdecode(b"a\xff")
+    assert ledger_value({"p": Path(name), "f": 0.5, "i": 2**60, "t": (1, None, True), name: "x"}) == {
+        "p": "a\\udcff",
+        "f": "0.5",
+        "i": str(2**60),
+        "t": [1, None, True],
+        "a\\udcff": "x",
+    }
+    with pytest.raises(TypeError):
+        ledger_value(object())
+
+
+def test_a_ledger_cut_short_shows_on_the_machine_that_wrote_it(case: Path) -> None:
+    evidence_stem(case, "A")
+    path = case / "ledger.jsonl"
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+    found = verify_case(case)
+    assert "ledger.truncated" in [each.code for each in found.findings]
+    assert found.exit_code == 5
