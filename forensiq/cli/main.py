@@ -14,7 +14,7 @@ from forensiq.cli.failure import tell_error, tell_fault, tell_usage
 from forensiq.cli.options import Entry, forensiq_group
 from forensiq.cli.run import OutputMode
 from forensiq.cli.stop import interrupt_on_signals
-from forensiq.errors import ExitCode, ForensiqError, Interrupted
+from forensiq.errors import ForensiqError, Interrupted
 
 __all__ = ["COMMANDS", "main", "program"]
 
@@ -84,8 +84,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(arguments: list[str], mode: OutputMode) -> int:
     try:
-        code: int = program.main(arguments, prog_name="forensiq", standalone_mode=False, obj=mode) or ExitCode.OK
+        with program.make_context("forensiq", list(arguments), obj=mode) as context:
+            code: int = program.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        code = end.exit_code
     except ForensiqError as error:
         code = tell_error(error, mode)
     except click.ClickException as error:
