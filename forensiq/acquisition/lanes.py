@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from forensiq.acquisition.result import WriterResult
-from forensiq.errors import DestinationError
+from forensiq.errors import DestinationError, DestinationExistsError
 from forensiq.images.base import ImageWriter
 from forensiq.model.image import ClosingFacts, ImageManifest
 from forensiq.streams.buffers import Buffer
@@ -47,11 +47,11 @@ class WriterLane:
         self._inbox: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._closing: Future[ClosingFacts | None] = Future()
         self._written = start
-        self._failure: DestinationError | None = None
+        self._failure: DestinationError | DestinationExistsError | None = None
         self._manifest: ImageManifest | None = None
 
     @property
-    def failure(self) -> DestinationError | None:
+    def failure(self) -> DestinationError | DestinationExistsError | None:
         """What ended this lane early."""
         return self._failure
 
@@ -86,9 +86,11 @@ class WriterLane:
             if facts is not None and self._failure is None:
                 self._manifest = self.writer.finish(facts)
                 return
-        except DestinationError as error:
+        except (DestinationError, DestinationExistsError) as error:
             self._failure = error
-        with contextlib.suppress(DestinationError):  # the first error of a destination is the one that is reported
+        with contextlib.suppress(
+            DestinationError, DestinationExistsError
+        ):  # the first error of a destination is the one that is reported
             self.writer.suspend()
 
     def _write(self, item: Item, failure: FirstFailure, report: Callable[[WriterLane], None]) -> None:
@@ -98,7 +100,7 @@ class WriterLane:
                     self.writer.write(item.encoded)
                     self._written = item.offset + item.length
                 self._progress.add(self.stage, item.length)
-        except DestinationError as error:
+        except (DestinationError, DestinationExistsError) as error:
             self._failure = error
             report(self)
         finally:

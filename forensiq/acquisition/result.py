@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from forensiq.acquisition.blocks import BlockDigests
 from forensiq.acquisition.statistics import StreamStatistics
-from forensiq.errors import DestinationError, ForensiqError
+from forensiq.errors import DestinationError, DestinationExistsError, ForensiqError
 from forensiq.model.digest import DigestSet
 from forensiq.model.image import ImageManifest
 from forensiq.model.media_map import MediaMap
@@ -22,7 +22,7 @@ class WriterResult:
     """
 
     manifest: ImageManifest | None
-    failure: DestinationError | None
+    failure: DestinationError | DestinationExistsError | None
     written: int
 
 

@@ -1,0 +1,180 @@
+"""What is measured, against whom, and what the project promises."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks.limits import cpu_limit
+from tests.benchmarks.measure import Contender, alternate, median_ratio, run
+
+__all__ = ["CASES", "Bench", "Row"]
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the result. ``ratio`` is how many times longer the peer took; ``promise`` what is promised of it.
+
+    ``limit_share`` is the least possible wall time (CPU limit of the machine) divided by ours.
+    """
+
+    case: str
+    subject: str
+    mib_per_s: float
+    cpu_s: float
+    peak_mib: float
+    ratio: float | None = None
+    promise: float | None = None
+    limit_share: float | None = None
+    stored: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where the benchmark works: a source of ``size`` bytes, a folder for what is written, and how often."""
+
+    source: Path
+    size: int
+    work: Path
+    rounds: int
+
+    def forensiq(self, *arguments: str) -> list[str]:
+        """Return the command line of this working copy's program."""
+        return [sys.executable, "-m", "forensiq", *arguments]
+
+    def clean(self) -> None:
+        """Remove what the last run wrote."""
+        shutil.rmtree(self.work / "out", ignore_errors=True)
+        (self.work / "out").mkdir()
+
+    def stored(self) -> int:
+        """Return the bytes of the image that was written last."""
+        endings = (".json", ".txt", ".map", ".csv", ".log")
+        return sum(path.stat().st_size for path in (self.work / "out").iterdir() if path.suffix not in endings)
+
+    def writing(self, name: str, command: Sequence[str], *, terminal: bool = False) -> Contender:
+        """Return a contender that writes an image."""
+        return Contender(name, command, self.clean, self.stored, terminal)
+
+    def reading(self, name: str, command: Sequence[str]) -> Contender:
+        """Return a contender that only reads."""
+        return Contender(name, command, lambda: None)
+
+    def acquire(self, name: str, *options: str, terminal: bool = False) -> Contender:
+        """Return an acquisition of the source by forensiq, without read-back."""
+        quiet = () if terminal else ("--quiet",)
+        target = str(self.work / "out" / "x")
+        return self.writing(
+            name,
+            self.forensiq("acquire", str(self.source), target, "--no-verify", "--allow-low-space", *quiet, *options),
+            terminal=terminal,
+        )
+
+    def ewfacquire(self) -> Contender:
+        """Return an acquisition by ewfacquire: the same format, compression and digests."""
+        target = str(self.work / "out" / "x")
+        options = ["-u", "-q", "-f", "encase6", "-c", "fast", "-d", "sha256", "-b", "64", "-S", "1500MiB"]
+        return self.writing("ewfacquire", ["ewfacquire", *options, "-t", target, str(self.source)])
+
+    def compare(
+        self, case: str, ours: Contender, peers: Sequence[tuple[Contender, float]], limit: float | None = None
+    ) -> list[Row]:
+        """Run all in turn and return their rows, ours first for each peer."""
+        print(case, flush=True)
+        costs = alternate([ours, *(peer for peer, _ in peers)], self.rounds, self.work / "log")
+        rows: list[Row] = []
+        for contender in [ours, *(peer for peer, _ in peers)]:
+            measured = costs[contender.name]
+            wall = statistics.median(each.wall for each in measured)
+            promised = next((promise for peer, promise in peers if peer is contender), None)
+            rows.append(
+                Row(
+                    case=case,
+                    subject=contender.name,
+                    mib_per_s=round(self.size / MIB / wall, 1),
+                    cpu_s=round(statistics.median(each.cpu for each in measured), 2),
+                    peak_mib=round(max(each.peak for each in measured) / MIB, 1),
+                    ratio=round(median_ratio(measured, costs[ours.name]), 2) if contender is not ours else None,
+                    promise=promised,
+                    limit_share=round(limit / wall, 2) if limit and contender is ours else None,
+                    stored=measured[-1].stored,
+                )
+            )
+        return rows
+
+
+def e01_plain(bench: Bench) -> list[Row]:
+    """E01, fast, MD5 and SHA-256, without block and segment digests."""
+    limit = cpu_limit(bench.source, deflate=True, block_digest=False, stored_share=0)
+    ours = bench.acquire("forensiq", "--block-hash-size", "none", "--no-segment-hash")
+    return bench.compare("E01 fast, MD5 + SHA-256", ours, [(bench.ewfacquire(), 6.5)], limit)
+
+
+def e01_default(bench: Bench) -> list[Row]:
+    """E01 with everything that is on by default but the read-back."""
+    limit = cpu_limit(bench.source, deflate=True, block_digest=True, stored_share=0.5)
+    return bench.compare("E01, all defaults", bench.acquire("forensiq"), [(bench.ewfacquire(), 5.0)], limit)
+
+
+def raw(bench: Bench) -> list[Row]:
+    """Raw with MD5 and SHA-256."""
+    source, target = str(bench.source), str(bench.work / "out" / "x.dd")
+    log = str(bench.work / "out" / "peer.log")
+    dc3dd = bench.writing(
+        "dc3dd", ["dc3dd", f"if={source}", f"of={target}", "hash=md5", "hash=sha256", f"log={log}", "verb=off"]
+    )
+    dcfldd = bench.writing(
+        "dcfldd", ["dcfldd", f"if={source}", f"of={target}", "hash=md5,sha256", "bs=1M", f"hashlog={log}", "status=off"]
+    )
+    limit = cpu_limit(bench.source, deflate=False, block_digest=False, stored_share=0)
+    ours = bench.acquire("forensiq", "--format", "raw", "--block-hash-size", "none", "--no-segment-hash")
+    return bench.compare("raw, MD5 + SHA-256", ours, [(dc3dd, 4.0), (dcfldd, 4.0)], limit)
+
+
+def verify(bench: Bench) -> list[Row]:
+    """Verification of one E01 with MD5 and SHA-256, and of its chunks alone."""
+    run(bench.acquire("forensiq"), bench.work / "log")
+    image = str(bench.work / "out" / "x.E01")
+    ours = bench.reading("forensiq", bench.forensiq("verify", image, "--quiet"))
+    peer = bench.reading("ewfverify", ["ewfverify", "-q", "-d", "sha256", image])
+    rows = bench.compare("verify, MD5 + SHA-256", ours, [(peer, 1.8)])
+    chunks = bench.reading("forensiq", bench.forensiq("verify", image, "--structure-only", "--quiet"))
+    return rows + bench.compare("verify, chunk checks alone", chunks, [])
+
+
+def progress_view(bench: Bench) -> list[Row]:
+    """A live view on a terminal against none; the peer's ratio is 1 / (1 + what the view costs)."""
+    plain = ("--block-hash-size", "none", "--no-segment-hash")
+    watched = bench.acquire("forensiq, live view", *plain, terminal=True)
+    return bench.compare("progress view", bench.acquire("forensiq, no view", *plain), [(watched, 0.0)])
+
+
+def memory(bench: Bench) -> list[Row]:
+    """Peak memory on sparse media of 1 GiB and of the size in ``FORENSIQ_BENCH_SPARSE_GIB`` (default 64)."""
+    rows: list[Row] = []
+    for gib in (1, int(os.environ.get("FORENSIQ_BENCH_SPARSE_GIB", "64"))):
+        sparse = bench.work / "sparse.bin"
+        with sparse.open("wb") as file:
+            file.truncate(gib << 30)
+        small = Bench(sparse, gib << 30, bench.work, 1)
+        rows += small.compare(f"memory, sparse {gib} GiB", small.acquire("forensiq", "--hash", "blake3"), [])
+        sparse.unlink()
+    return rows
+
+
+CASES: dict[str, Callable[[Bench], list[Row]]] = {
+    "e01": e01_plain,
+    "default": e01_default,
+    "raw": raw,
+    "verify": verify,
+    "progress": progress_view,
+    "memory": memory,
+}

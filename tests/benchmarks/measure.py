@@ -1,0 +1,84 @@
+"""Runs commands and says what they cost: wall seconds, CPU seconds, peak memory."""
+
+from __future__ import annotations
+
+import os
+import pty
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Contender", "Cost", "alternate", "median_ratio", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Wall and CPU (user and system, children included) in seconds, peak memory in bytes, size of what was written."""
+
+    wall: float
+    cpu: float
+    peak: int
+    stored: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A command to measure. ``prepare`` runs before each round, untimed; ``stored`` gives the bytes that it wrote."""
+
+    name: str
+    command: Sequence[str]
+    prepare: Callable[[], None]
+    stored: Callable[[], int] = lambda: 0
+    terminal: bool = False
+
+
+def run(contender: Contender, log: Path) -> Cost:
+    """Run once; a command that fails ends the benchmark with what it said."""
+    contender.prepare()
+    with log.open("wb") as output:
+        primary, secondary = pty.openpty() if contender.terminal else (-1, -1)
+        if contender.terminal:
+            threading.Thread(target=_drain, args=(primary,), daemon=True).start()
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            contender.command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=secondary if contender.terminal else output,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if contender.terminal:
+            os.close(secondary)
+    if process.returncode:
+        raise SystemExit(f"{contender.name} failed ({process.returncode}): {log.read_text(errors='replace')[-2000:]}")
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, contender.stored())
+
+
+def _drain(descriptor: int) -> None:
+    try:
+        while os.read(descriptor, 65536):
+            pass
+    except OSError:  # EIO: the other side was closed
+        os.close(descriptor)
+
+
+def alternate(contenders: Sequence[Contender], rounds: int, log: Path) -> dict[str, list[Cost]]:
+    """Run all contenders in turn, ``rounds`` times, so that a slow spell of the machine meets all of them."""
+    costs: dict[str, list[Cost]] = {each.name: [] for each in contenders}
+    for number in range(rounds):
+        for each in contenders:
+            costs[each.name].append(run(each, log))
+            shown = costs[each.name][-1]
+            print(f"  round {number + 1}: {each.name:28} {shown.wall:8.2f} s  {shown.cpu:8.2f} CPU s", flush=True)
+    return costs
+
+
+def median_ratio(peer: Sequence[Cost], ours: Sequence[Cost]) -> float:
+    """Return how many times longer the peer took, as the median over the rounds."""
+    return statistics.median(theirs.wall / mine.wall for theirs, mine in zip(peer, ours, strict=True))
