@@ -17,15 +17,15 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from forensiq.errors import DestinationError, DestinationExistsError, DestinationFullError
+from forensiq.errors import DestinationError, DestinationExistsError
 from forensiq.images.rename import rename_without_replacing
+from forensiq.streams.durable import destination_error
 
 __all__ = [
     "PART_SUFFIX",
     "FileCalls",
     "OutputFile",
     "Reserve",
-    "destination_error",
     "part_path",
     "publish",
     "remove",
@@ -44,23 +44,6 @@ Part = bytes | bytearray | memoryview
 def part_path(final: Path) -> Path:
     """Return the name that a file has while it is being written."""
     return final.with_name(final.name + PART_SUFFIX)
-
-
-def destination_error(error: OSError, path: Path, doing: str) -> DestinationError | DestinationExistsError:
-    """Return what ``error``, met while ``doing`` something with ``path``, means for whoever runs forensiq."""
-    number = error.errno or 0
-    reason = os.strerror(number) if number else str(error)
-    if number == errno.EEXIST:
-        return DestinationExistsError(f"{path} exists already and is not replaced", path=str(path), errno=number)
-    if number in (errno.ENOSPC, errno.EDQUOT):
-        return DestinationFullError(
-            f"no room left while {doing} {path}: {reason}",
-            hint="free some room, or name another place for the rest, and resume",
-            path=str(path),
-            errno=number,
-        )
-    hint = "this file system cannot hold a file so large: choose smaller segments" if number == errno.EFBIG else None
-    return DestinationError(f"{doing} {path} failed: {reason}", hint=hint, path=str(path), errno=number)
 
 
 class FileCalls:
@@ -124,11 +107,16 @@ class OutputFile:
         calls = calls or FileCalls()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise destination_error(error, path.parent, f"making the folder {path.parent}") from error
+        try:
             descriptor = calls.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         except FileExistsError as error:
-            raise destination_error(OSError(errno.EEXIST, str(error)), path, "creating") from error
+            raise DestinationExistsError(
+                f"{path} exists already; nothing is replaced", path=str(path), errno=errno.EEXIST
+            ) from error
         except OSError as error:
-            raise destination_error(error, path, "creating") from error
+            raise destination_error(error, path, f"creating {path}") from error
         return cls(path, descriptor, 0, calls, keep_cached)
 
     @classmethod
@@ -139,7 +127,7 @@ class OutputFile:
             descriptor = calls.open(path, os.O_RDWR)
             size = os.fstat(descriptor).st_size
         except OSError as error:
-            raise destination_error(error, path, "opening") from error
+            raise destination_error(error, path, f"opening {path}") from error
         return cls(path, descriptor, size, calls, keep_cached)
 
     def append(self, parts: Sequence[Part]) -> int:
@@ -168,7 +156,7 @@ class OutputFile:
         try:
             self._calls.truncate(self._descriptor, size)
         except OSError as error:
-            raise destination_error(error, self.path, "cutting") from error
+            raise destination_error(error, self.path, f"cutting {self.path}") from error
         self.end = size
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
@@ -176,7 +164,7 @@ class OutputFile:
         try:
             return os.preadv(self._descriptor, [buffer], offset)
         except OSError as error:
-            raise destination_error(error, self.path, "reading back") from error
+            raise destination_error(error, self.path, f"reading back {self.path}") from error
 
     def release_cache(self, end: int) -> None:
         """Say that the bytes before ``end`` will not be read any more (after ``keep_cached``)."""
@@ -188,7 +176,7 @@ class OutputFile:
         try:
             self._calls.fsync(self._descriptor)
         except OSError as error:
-            raise destination_error(error, self.path, "syncing") from error
+            raise destination_error(error, self.path, f"syncing {self.path}") from error
         self._drop_cache(self.end)
 
     def close(self) -> None:
@@ -214,9 +202,9 @@ class OutputFile:
             try:
                 written = self._calls.pwritev(self._descriptor, group, offset)
             except OSError as error:
-                raise destination_error(error, self.path, "writing") from error
+                raise destination_error(error, self.path, f"writing {self.path}") from error
             if written <= 0:
-                raise destination_error(OSError(errno.EIO, "nothing was written"), self.path, "writing")
+                raise destination_error(OSError(errno.EIO, "nothing was written"), self.path, f"writing {self.path}")
             offset += written
             wanted -= written
             if wanted:
@@ -246,7 +234,7 @@ class OutputFile:
 
     def _raise_background_failure(self) -> None:
         if self._failure is not None:
-            raise destination_error(self._failure, self.path, "flushing") from self._failure
+            raise destination_error(self._failure, self.path, f"flushing {self.path}") from self._failure
 
 
 def _behind(parts: Sequence[Part], count: int) -> list[Part]:
@@ -284,11 +272,11 @@ class Reserve:
 
 
 def publish(source: Path, final: Path, *, calls: FileCalls | None = None) -> None:
-    """Give a finished, synced file its final name; one that exists is a ``DestinationExistsError``, and stays."""
+    """Give a finished, synced file its final name. A file that has it stays: a ``DestinationError`` with ``EEXIST``."""
     try:
         (calls or FileCalls()).rename(source, final)
     except OSError as error:
-        raise destination_error(error, final, "naming") from error
+        raise destination_error(error, final, f"naming {final}") from error
 
 
 def remove(path: Path, *, calls: FileCalls | None = None) -> None:
@@ -298,7 +286,7 @@ def remove(path: Path, *, calls: FileCalls | None = None) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise destination_error(error, path, "removing") from error
+        raise destination_error(error, path, f"removing {path}") from error
 
 
 def sync_folder(folder: Path, *, calls: FileCalls | None = None) -> None:
@@ -307,11 +295,11 @@ def sync_folder(folder: Path, *, calls: FileCalls | None = None) -> None:
     try:
         descriptor = calls.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise destination_error(error, folder, "opening") from error
+        raise destination_error(error, folder, f"opening {folder}") from error
     try:
         calls.fsync(descriptor)
     except OSError as error:
         if error.errno != errno.EINVAL:
-            raise destination_error(error, folder, "syncing") from error
+            raise destination_error(error, folder, f"syncing {folder}") from error
     finally:
         os.close(descriptor)

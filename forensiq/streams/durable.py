@@ -27,7 +27,10 @@ def destination_error(error: OSError, path: Path, doing: str) -> DestinationErro
             path=str(path),
             errno=error.errno,
         )
-    return DestinationError(f"{doing} failed: {reason}", path=str(path), errno=error.errno)
+    hint = None
+    if error.errno == errno.EFBIG:
+        hint = "this file system cannot hold a file so large: choose smaller segments"
+    return DestinationError(f"{doing} failed: {reason}", hint=hint, path=str(path), errno=error.errno)
 
 
 def sync_folder(folder: Path) -> None:

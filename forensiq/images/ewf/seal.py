@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 
-from forensiq.errors import DestinationError, DestinationExistsError
+from forensiq.errors import DestinationError
 from forensiq.images.ewf.segment_file import SegmentFile
 
 __all__ = ["Sealer"]
@@ -23,7 +23,7 @@ class Sealer:
     def __init__(self, *, hash_segments: bool) -> None:
         self._hash_segments = hash_segments
         self._jobs: queue.SimpleQueue[tuple[SegmentFile, int, bool] | None] = queue.SimpleQueue()
-        self._failure: DestinationError | DestinationExistsError | None = None
+        self._failure: DestinationError | None = None
         self._cancelled = False
         self._thread: threading.Thread | None = None
 
@@ -76,7 +76,7 @@ class Sealer:
                 if last:
                     segment.output.sync()
                     segment.output.close()
-            except (DestinationError, DestinationExistsError) as error:
+            except DestinationError as error:
                 self._failure = error
 
     def _hash(self, segment: SegmentFile, end: int, buffer: memoryview) -> None:

@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from forensiq.errors import DestinationError, DestinationFullError, ForensiqError
+from forensiq.errors import DestinationError, DestinationExistsError, DestinationFullError, ForensiqError
 from forensiq.images.ewf import header
 from forensiq.images.ewf.chunk import ChunkEncoder, EncodedBatch
 from forensiq.images.ewf.closing import closing_sections, error_ranges
@@ -31,7 +31,6 @@ from forensiq.images.output import (
     FileCalls,
     OutputFile,
     Reserve,
-    destination_error,
     part_path,
     publish,
     remove,
@@ -41,6 +40,7 @@ from forensiq.model.chunk import Batch
 from forensiq.model.extent import Extent
 from forensiq.model.finding import Finding
 from forensiq.model.image import ClosingFacts, ImageManifest, Segment
+from forensiq.streams.durable import destination_error
 
 __all__ = ["RESERVE_SIZE", "EwfWriter", "Spill"]
 
@@ -82,8 +82,12 @@ class EwfWriter:
     def begin(self) -> None:
         """Refuse where any segment of this name exists; take the reserve and make the first file."""
         self._refuse_existing(self._folder)
-        self._reserve = Reserve(self._folder, RESERVE_SIZE, calls=self._calls)
-        self._open_segment()
+        try:
+            self._reserve = Reserve(self._folder, RESERVE_SIZE, calls=self._calls)
+            self._open_segment()
+        except DestinationFullError as error:
+            self._go_on_elsewhere(error)
+            self._open_segment()
 
     def encode(self, batch: Batch) -> EncodedBatch:
         """Compress and checksum ``batch``; pure and thread-safe."""
@@ -154,10 +158,15 @@ class EwfWriter:
     def _open_segment(self) -> SegmentFile:
         number = len(self._segments) + 1
         final = segment_path(self._folder / self.config.stem.name, number)
-        if os.path.lexists(final):
-            raise destination_error(FileExistsError(errno.EEXIST, "exists"), final, "creating")
         path = part_path(final)
-        output = OutputFile.create(path, calls=self._calls, keep_cached=self.config.hash_segments)
+        try:
+            if os.path.lexists(final):
+                raise _exists(final)
+            output = OutputFile.create(path, calls=self._calls, keep_cached=self.config.hash_segments)
+        except DestinationExistsError as error:
+            if number == 1:
+                raise
+            raise DestinationError(error.message, path=str(path), errno=errno.EEXIST) from error
         self._made.append(path)
         front = front_of_first_segment(self.config) if number == 1 else front_of_later_segment(self.config, number)
         try:
@@ -274,12 +283,12 @@ class EwfWriter:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise destination_error(error, folder, "listing") from error
+            raise destination_error(error, folder, f"listing {folder}") from error
         for name in names:
             with contextlib.suppress(ValueError):
                 stem, _, _ = parse_segment_path(folder / name.removesuffix(PART_SUFFIX))
                 if stem.name == self.config.stem.name:
-                    raise destination_error(FileExistsError(errno.EEXIST, "exists"), folder / name, "creating")
+                    raise _exists(folder / name)
 
     def _release_reserve(self) -> None:
         if self._reserve is not None:
@@ -292,3 +301,7 @@ class EwfWriter:
         for segment in self._segments:
             segment.output.close()
         self._current = None
+
+
+def _exists(path: Path) -> DestinationExistsError:
+    return DestinationExistsError(f"{path} exists already; nothing is replaced", path=str(path), errno=errno.EEXIST)
