@@ -1,0 +1,1 @@
+"""A small drive to practise on, made without root and without any tool."""
