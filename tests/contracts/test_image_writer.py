@@ -1,0 +1,178 @@
+"""What every :class:`~forensiq.images.base.ImageWriter` has to do, whatever the format.
+
+A format joins by a line in ``FORMATS``: how to make a writer for a stem and a medium, and how to read the medium back
+from the files that it left, without the program's own readers where that is possible.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forensiq.errors import DestinationExistsError
+from forensiq.images.base import ImageWriter
+from forensiq.images.ewf.config import EwfConfig
+from forensiq.images.ewf.writer import EwfWriter
+from forensiq.model.chunk import Batch
+from forensiq.model.image import ClosingFacts, ImageManifest
+from tests.support.ewf import IDENTIFIER, METADATA, corpus, digests
+from tests.support.ewf_walk import media
+
+
+@dataclass(frozen=True)
+class Format:
+    """One implementation under test."""
+
+    make: Callable[[Path, int], ImageWriter[Any]]
+    read_back: Callable[[list[Path]], bytes]
+    several_files: bool
+
+
+def _ewf(stem: Path, size: int) -> ImageWriter[Any]:
+    return EwfWriter(EwfConfig(stem=stem, media_size=size, metadata=METADATA, set_identifier=IDENTIFIER))
+
+
+def _split_ewf(stem: Path, size: int) -> ImageWriter[Any]:
+    return EwfWriter(
+        EwfConfig(stem=stem, media_size=size, metadata=METADATA, set_identifier=IDENTIFIER, segment_size=250_000)
+    )
+
+
+FORMATS = {
+    "e01": Format(_ewf, media, several_files=False),
+    "e01 in segments": Format(_split_ewf, media, several_files=True),
+}
+
+DATA = corpus(1_300_480, seed=5)
+
+
+@pytest.fixture(params=FORMATS, ids=list(FORMATS))
+def subject(request: pytest.FixtureRequest) -> Format:
+    return FORMATS[request.param]
+
+
+def pieces(writer: ImageWriter[Any], data: bytes, batch_chunks: int) -> Iterator[Batch]:
+    step = writer.chunk_size * batch_chunks
+    for number, offset in enumerate(range(0, len(data), step)):
+        yield Batch(number, offset, memoryview(data)[offset : offset + step])
+
+
+def write(
+    subject: Format, stem: Path, data: bytes, batch_chunks: int = 64, before_finish: Callable[[], None] = lambda: None
+) -> ImageManifest:
+    writer = subject.make(stem, len(data))
+    writer.begin()
+    for batch in pieces(writer, data, batch_chunks):
+        writer.write(writer.encode(batch))
+    before_finish()
+    return writer.finish(ClosingFacts(digests(data)))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_medium_comes_back(subject: Format, tmp_path: Path) -> None:
+    manifest = write(subject, tmp_path / "new" / "folder" / "x", DATA)
+    paths = [tmp_path / "new" / "folder" / segment.path for segment in manifest.segments]
+    assert subject.read_back(paths) == DATA
+    assert (len(paths) > 1) == subject.several_files
+    assert names(paths[0].parent) == sorted(path.name for path in paths)
+
+
+@pytest.mark.parametrize("size", [512, 32768 - 512, 32768, 32768 + 512, 64 * 32768, 64 * 32768 + 512])
+def test_sizes_around_the_bounds(subject: Format, tmp_path: Path, size: int) -> None:
+    data = corpus(size, seed=size)
+    manifest = write(subject, tmp_path / "x", data)
+    assert subject.read_back([tmp_path / segment.path for segment in manifest.segments]) == data
+    assert manifest.media_size == size
+
+
+def test_the_manifest_is_true(subject: Format, tmp_path: Path) -> None:
+    manifest = write(subject, tmp_path / "x", DATA)
+    assert [segment.number for segment in manifest.segments] == list(range(1, len(manifest.segments) + 1))
+    position = 0
+    for segment in manifest.segments:
+        content = (tmp_path / segment.path).read_bytes()
+        assert segment.size == len(content)
+        assert segment.sha256 in (None, hashlib.sha256(content).hexdigest())
+        assert segment.media is not None
+        assert segment.media.offset == position
+        position = segment.media.end
+    assert position == manifest.media_size == len(DATA)
+
+
+def test_the_same_input_gives_the_same_bytes(subject: Format, tmp_path: Path) -> None:
+    first, second = (write(subject, tmp_path / name / "x", DATA) for name in ("a", "b"))
+    assert first == second
+    for segment in first.segments:
+        assert (tmp_path / "a" / segment.path).read_bytes() == (tmp_path / "b" / segment.path).read_bytes()
+
+
+def test_no_final_name_before_finish(subject: Format, tmp_path: Path) -> None:
+    seen: list[str] = []
+    manifest = write(subject, tmp_path / "x", DATA, before_finish=lambda: seen.extend(names(tmp_path)))
+    assert seen
+    assert all(name.endswith(".part") for name in seen)
+    assert names(tmp_path) == sorted(segment.path for segment in manifest.segments)
+
+
+def test_encoding_in_many_threads_changes_nothing(subject: Format, tmp_path: Path) -> None:
+    expected = write(subject, tmp_path / "one" / "x", DATA, batch_chunks=4)
+    writer = subject.make(tmp_path / "many" / "x", len(DATA))
+    writer.begin()
+    with ThreadPoolExecutor(4) as pool:
+        for encoded in pool.map(writer.encode, pieces(writer, DATA, 4)):
+            writer.write(encoded)
+    assert writer.finish(ClosingFacts(digests(DATA))) == expected
+    for segment in expected.segments:
+        assert (tmp_path / "one" / segment.path).read_bytes() == (tmp_path / "many" / segment.path).read_bytes()
+
+
+def test_the_buffer_may_be_reused_after_write(subject: Format, tmp_path: Path) -> None:
+    writer = subject.make(tmp_path / "x", len(DATA))
+    writer.begin()
+    buffer = bytearray(writer.chunk_size * 3)
+    for batch in pieces(writer, DATA, 3):
+        buffer[: len(batch.data)] = batch.data
+        writer.write(writer.encode(Batch(batch.number, batch.offset, memoryview(buffer)[: len(batch.data)])))
+        buffer[:] = os.urandom(len(buffer))
+    manifest = writer.finish(ClosingFacts(digests(DATA)))
+    assert subject.read_back([tmp_path / segment.path for segment in manifest.segments]) == DATA
+
+
+def test_an_existing_image_is_refused_before_anything_is_written(subject: Format, tmp_path: Path) -> None:
+    manifest = write(subject, tmp_path / "x", DATA)
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.iterdir()}
+    writer = subject.make(tmp_path / "x", len(DATA))
+    with pytest.raises(DestinationExistsError):
+        writer.begin()
+    writer.abort()
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.iterdir()} == before
+    assert len(before) == len(manifest.segments)
+
+
+def test_abort_leaves_nothing(subject: Format, tmp_path: Path) -> None:
+    writer = subject.make(tmp_path / "x", len(DATA))
+    writer.begin()
+    first, *_ = pieces(writer, DATA, 20)
+    writer.write(writer.encode(first))
+    writer.abort()
+    assert names(tmp_path) == []
+
+
+def test_suspend_keeps_unfinished_files_only(subject: Format, tmp_path: Path) -> None:
+    writer = subject.make(tmp_path / "x", len(DATA))
+    writer.begin()
+    first, *_ = pieces(writer, DATA, 20)
+    writer.write(writer.encode(first))
+    writer.suspend()
+    assert names(tmp_path)
+    assert all(name.endswith(".part") for name in names(tmp_path))
