@@ -15,6 +15,7 @@ from forensiq.reports.log_parts import verification as verification_part
 from forensiq.reports.phrases import (
     NOT_RECORDED,
     algorithm,
+    command_line,
     count,
     error_name,
     lba_range,
@@ -275,7 +276,7 @@ def _more_files(page: TextPage, record: AcquisitionRecord) -> None:
 
 def _run(page: TextPage, record: AcquisitionRecord) -> None:
     times(page, record.started, record.finished, record.elapsed_s, record.bytes_per_second)
-    page.field("Command", visible(" ".join(_quoted(word) for word in record.command), 8000) or NOT_RECORDED)
+    page.field("Command", command_line(record.command) or NOT_RECORDED)
     clock = record.clock
     offset = NOT_RECORDED if clock.offset_s is None else f"{clock.offset_s:+.3f} s against the reference"
     page.field("Clock", f"offset: {offset}; synchronised: {unknown_or(clock.synchronized)}", value(clock.method))
@@ -302,8 +303,3 @@ def _run(page: TextPage, record: AcquisitionRecord) -> None:
             page.field(label, "")
             facts(page, mapping)
     tool(page, record.tool)
-
-
-def _quoted(word: str) -> str:
-    plain = word and not set(word) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_")
-    return word if plain else "'" + word.replace("'", "'\"'\"'") + "'"

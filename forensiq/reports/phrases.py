@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shlex
 from collections.abc import Mapping, Sequence
 
 from forensiq.reports.plain import visible
@@ -11,6 +12,7 @@ __all__ = [
     "ALGORITHM_NAMES",
     "NOT_RECORDED",
     "algorithm",
+    "command_line",
     "count",
     "duration",
     "error_name",
@@ -77,6 +79,11 @@ def error_name(number: int | None) -> str:
     if number is None:
         return "errno not known"
     return f"errno {number} ({errno.errorcode.get(number, 'no name on this system')})"
+
+
+def command_line(words: Sequence[str]) -> str:
+    """Return a command as it can be typed again, visible."""
+    return visible(shlex.join(words), 8000)
 
 
 def lba_range(first: int, sectors: int) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from forensiq.model.case import Authority, Case, EvidenceItem, Examiner
 from forensiq.model.digest import DigestSet, HashAlgorithm
+from forensiq.model.extent import Extent
 from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.model.image import ImageMetadata, Segment
+from forensiq.model.ledger import FileDigest, LedgerHead, SignerFacts, TransferRecord
 from forensiq.model.records import (
     AcquiredRange,
     AcquisitionRecord,
@@ -17,9 +20,25 @@ from forensiq.model.records import (
     DigestComparison,
     ImageFacts,
     MapFacts,
+    RateSample,
     ToolFacts,
     UnreadableRange,
     VerificationRecord,
+)
+from forensiq.model.report import (
+    AcquisitionReport,
+    AttachedFile,
+    CaseReport,
+    CustodyEvent,
+    Examination,
+    ExaminedFile,
+    ExaminedVolume,
+    ItemReport,
+    LedgerFacts,
+    MediumRange,
+    ReportFile,
+    ReportPackage,
+    VerificationReport,
 )
 from forensiq.model.source import CounterSample, SourceIdentity, SourceKind, WriteBlockState
 
@@ -138,8 +157,9 @@ def acquisition(**changes: object) -> AcquisitionRecord:
         block_digests=BlockDigestFacts("sha256", 16_777_216, 29_810, "dd" * 32, "ITEM-1.blocks.csv", "ee" * 32),
         verification=verification(),
         reading={"retries": 3, "passes": 1},
-        statistics={"zero_chunks": 4_000_000, "chunks": 15_262_081},
+        statistics={"zero_bytes": 131_072_000_000, "bytes_seen": SIZE},
         preflight={"hpa_dco": "could not be determined: the USB bridge does not pass the command"},
+        rates=tuple(RateSample(SIZE * n // 40, 6e8 - 8e6 * n * (1 if n != 17 else 2)) for n in range(1, 41)),
         findings=(Finding(Severity.WARNING, Cause.NOTE, "source.usb.bridge", "hidden areas could not be looked for"),),
         notes=("clicking noise from 11:00 on",),
     )
@@ -166,3 +186,111 @@ def damaged() -> VerificationRecord:
             ),
         ),
     )
+
+
+def case_report(**changes: object) -> CaseReport:
+    """A case with one item: acquired, verified, handed over once."""
+    record = acquisition()
+    medium = (
+        MediumRange(Extent(0, record.unreadable[0].offset), "read"),
+        MediumRange(Extent(record.unreadable[0].offset, 4096), "unreadable"),
+        MediumRange(Extent.between(record.unreadable[0].offset + 4096, record.unreadable[1].offset), "read"),
+        MediumRange(Extent(record.unreadable[1].offset, 4096), "unreadable"),
+        MediumRange(Extent.between(record.unreadable[1].offset + 4096, SIZE), "read_after_retry"),
+    )
+    case = Case(
+        number="2026-014",
+        title="Rex v. Doe",
+        agency="Lab of the county",
+        requester="D. I. Marsh",
+        examiner=Examiner("A. Lee", "Lab of the county", "examiner", "MSc, 9 years of practice"),
+        people=(Examiner("王小明", "Lab", "witness"),),
+        authority=(Authority("search warrant", "SW 26/1177", "Crown Court", "2026-11-20", "2026-12-20"),),
+        items=(),
+    )
+    item = ItemReport(
+        EvidenceItem("ITEM-1", "Drive of a laptop", "EXH-7", "SSD", "500 GB", "S-100", "S-101", "good", "Locker 4"),
+        (AcquisitionReport(record, "evidence/ITEM-1.record.json", "ab" * 32, medium),),
+        (VerificationReport(verification(started="2026-11-23T08:00:00.000000Z"), "ledger entry 4", "cd" * 32),),
+        Examination(
+            "evidence/ITEM-1.E01",
+            (ExaminedVolume(1, 1048576, 499_000_000_000, "Linux", "ext4", "root", None, 120_000, 312),),
+            affected=(ExaminedFile("/var/log/journal", "1201", 6_442_450_944, None, None, "2 of 800 sectors"),),
+        ),
+        (transfer(),),
+    )
+    events = tuple(
+        CustodyEvent(
+            n,
+            f"2026-11-2{2 + n // 4}T1{n % 10}:46:06.000000Z",
+            "A. Lee",
+            action,
+            {"item": "ITEM-1"},
+            {"status": "complete"},
+            "ab" * 32,
+            f"{n:02x}" * 32,
+        )
+        for n, action in enumerate(
+            ("case_new", "acquire_started", "acquire_finished", "verify", "transfer_released", "transfer_received"), 1
+        )
+    )
+    ledger = LedgerFacts(
+        "ledger.jsonl",
+        LedgerHead(6, 6, "06" * 32),
+        True,
+        (),
+        (SignerFacts("fe" * 32, "A. Lee", 1, 6, 6),),
+        events,
+    )
+    report = CaseReport(
+        identifier="7d3f0a52-1111-4222-8333-444455556666",
+        made="2026-11-24T09:00:00.000000Z",
+        made_by="A. Lee",
+        case=case,
+        items=(item,),
+        ledger=ledger,
+        ledger_missing="",
+        files=(
+            ReportFile("evidence/ITEM-1.record.json", 9000, "ab" * 32, "acquisition record", "ITEM-1.record.json"),
+            ReportFile("ledger.jsonl", 12000, "ef" * 32, "ledger", "ledger.jsonl"),
+        ),
+        tool=TOOL,
+        signer="A. Lee, certificate self-signed: shows integrity, not identity",
+        seal_code=None,
+    )
+    return replace(report, **changes)  # type: ignore[arg-type]
+
+
+def transfer(**changes: object) -> TransferRecord:
+    """A hand-over with equal digests before and after."""
+    files = (FileDigest("evidence/ITEM-1.E01", 2_000_000_000, MD5, SEGMENT),)
+    record = TransferRecord(
+        identifier="T-1",
+        case_number="2026-014",
+        agency="Lab of the county",
+        item="ITEM-1",
+        description="Drive of a laptop",
+        released_by="A. Lee",
+        received_by="B. Ochieng",
+        purpose="examination",
+        authority="SW 26/1177",
+        location="Room 4",
+        seal_out="S-101",
+        seal_in="S-102",
+        condition="good",
+        released="2026-11-23T09:00:00.000000Z",
+        received="2026-11-23T09:20:00.000000Z",
+        before=files,
+        after=files,
+        matches_ledger=True,
+        match=True,
+        released_fingerprint="fe" * 32,
+        ledger_head=LedgerHead(6, 6, "06" * 32),
+    )
+    return replace(record, **changes)  # type: ignore[arg-type]
+
+
+def package(**changes: object) -> ReportPackage:
+    """The case report with its ledger attached."""
+    ledger = AttachedFile("ledger.jsonl", "application/x-ndjson", "the ledger", b'{"seq":1}\n')
+    return ReportPackage(case_report(**changes), (ledger,))

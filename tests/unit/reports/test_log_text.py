@@ -24,7 +24,7 @@ def test_what_decides_stands_before_everything_else() -> None:
         "LBA 12,582,912 to 12,582,919",
         samples.MD5,
         samples.SHA256,
-        "VERIFIED",
+        "Verified       Verified (read back from the closed files): MD5 and SHA-256 agree.",
         "kernel read-only flag: before NOT SET, during set, after set",
         "no kernel writes or discards were counted",
         "the flag stops neither pass-through commands",
