@@ -10,17 +10,21 @@ from pathlib import Path
 
 from forensiq.errors import ImageFormatError, UsageError
 from forensiq.images.base import EvidenceImage
+from forensiq.images.beside import FoundRecord, find_record
 from forensiq.images.detect import detect_format
+from forensiq.images.ewf.libewf import open_ex01
 from forensiq.images.ewf.reader import open_e01
+from forensiq.images.raw import RawImage
+from forensiq.images.request import OpenRequest
 
-__all__ = ["FORMATS", "open_image"]
+__all__ = ["FORMATS", "FoundRecord", "find_record", "open_image"]
 
-Opener = Callable[[Path, Sequence[Path], Sequence[Path], bool], EvidenceImage]
-
-FORMATS: dict[str, Opener] = {
+FORMATS: dict[str, Callable[[OpenRequest], EvidenceImage]] = {
     "e01": open_e01,
+    "ex01": open_ex01,
+    "raw": lambda request: RawImage(request.path, sector_size=request.sector_size or 512),
 }
-"""Format name → what opens it: (path, further folders, further segment paths, lenient)."""
+"""Format name → what opens it."""
 
 
 def open_image(
@@ -28,21 +32,26 @@ def open_image(
     *,
     format: str | None = None,  # noqa: A002 the word of the command line
     segments_in: Sequence[Path] = (),
-    known_segments: Sequence[Path] = (),
     lenient: bool = False,
+    sector_size: int | None = None,
 ) -> EvidenceImage:
     """Open the image that ``path`` (any file of it) belongs to.
 
-    ``format`` is a name in :data:`FORMATS`; without it the content tells. ``segments_in`` are further folders and
-    ``known_segments`` further paths where segments are looked for. Raises
+    ``format`` is a name in :data:`FORMATS`; without it the content tells. ``segments_in`` are further folders where
+    segments are looked for, besides the places that a record beside the image names. ``sector_size`` (bytes) is for
+    formats that do not say it; without it the record does, else it is 512. Raises
     :class:`~forensiq.errors.ImageFormatError` for what is no image, or none that forensiq knows, and
     :class:`~forensiq.errors.MissingSegmentError` for an incomplete set; with ``lenient`` such a set opens as far as it
     can be read and says in its findings what is not there.
     """
     if format is not None and format not in FORMATS:
         raise UsageError(f"unknown image format {format!r}", hint=f"known are {', '.join(FORMATS)}", format=format)
-    name = format or detect_format(path)
-    opener = FORMATS.get(name)
-    if opener is None:
+    record = find_record(path)
+    reference = record.reference if record else None
+    name = format or detect_format(path, reference.image_format if reference else None)
+    if name not in FORMATS:
         raise ImageFormatError(f"{path}: {name} images cannot be read", path=str(path), format=name)
-    return opener(path, segments_in, known_segments, lenient)
+    if sector_size is None and reference is not None:
+        sector_size = reference.sector_size
+    known = record.segment_paths() if record else ()
+    return FORMATS[name](OpenRequest(path, tuple(segments_in), known, lenient, sector_size))

@@ -55,8 +55,11 @@ _KNOWN = (
 )
 
 
-def detect_format(path: Path) -> str:
-    """Return the name of the format of ``path``; :class:`~forensiq.errors.ImageFormatError` where there is none."""
+def detect_format(path: Path, recorded: str | None = None) -> str:
+    """Return the name of the format of ``path``; :class:`~forensiq.errors.ImageFormatError` where there is none.
+
+    ``recorded`` is the format that a record beside the file says it has.
+    """
     try:
         mode = path.stat().st_mode
     except OSError as error:
@@ -74,7 +77,7 @@ def detect_format(path: Path) -> str:
         return "e01"
     if head.startswith(b"EVF2\r\n\x81\x00"):
         return "ex01"
-    if _says_raw(path):
+    if _says_raw(path) or recorded == "raw":
         return "raw"
     raise _unknown(path, head)
 

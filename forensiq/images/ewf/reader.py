@@ -21,6 +21,7 @@ from forensiq.images.ewf.flavour import describe_flavour
 from forensiq.images.ewf.index import ChunkIndex
 from forensiq.images.ewf.report import FindingList
 from forensiq.images.ewf.scan import ScannedImage, scan_files
+from forensiq.images.request import OpenRequest
 from forensiq.model.digest import DigestSet
 from forensiq.model.extent import Extent
 from forensiq.model.finding import Damage, Finding
@@ -276,6 +277,6 @@ def _damaged(damage: Damage) -> ImageDamageError:
     )
 
 
-def open_e01(path: Path, segments_in: Sequence[Path], known: Sequence[Path], lenient: bool) -> EwfImage:
+def open_e01(request: OpenRequest) -> EwfImage:
     """Open an EWF version 1 image; see :meth:`EwfImage.open`."""
-    return EwfImage.open(path, segments_in=segments_in, known=known, lenient=lenient)
+    return EwfImage.open(request.path, segments_in=request.folders, known=request.known, lenient=request.lenient)
