@@ -1,0 +1,78 @@
+"""``forensiq info``: what is known about an image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from forensiq.cli.options import PATH, forensiq_command
+from forensiq.cli.run import Run
+from forensiq.cli.text import count, exact_size, number, visible
+from forensiq.errors import ExitCode
+from forensiq.procedures.info import ImageInformation, inspect_image
+
+__all__ = ["command"]
+
+_SHOWN = 10
+_LABELS = {
+    "case_number": "Case",
+    "evidence_number": "Evidence",
+    "examiner": "Examiner",
+    "description": "Description",
+    "notes": "Notes",
+    "model": "Model",
+    "serial": "Serial",
+    "acquired": "Acquired",
+}
+
+
+@forensiq_command("info", example="forensiq info evidence/ITEM-1.E01")
+@click.argument("image", type=PATH)
+@click.option(
+    "--segments-in", type=PATH, multiple=True, metavar="DIR", help="Look for segments in this folder, too (repeatable)."
+)
+@click.option("--format", "image_format", metavar="FORMAT", help="e01, ex01 or raw, where the content does not tell.")
+def command(run: Run, image: Path, segments_in: tuple[Path, ...], image_format: str | None) -> ExitCode | None:
+    """Tell what an image says of itself, without reading its data: nothing is verified."""
+    information = inspect_image(image, segments_in=segments_in, image_format=image_format)
+    if run.json:
+        run.result(information)
+    else:
+        _show(run, information)
+    return None
+
+
+def _show(run: Run, about: ImageInformation) -> None:
+    kind = f"{about.format} ({about.flavour})" if about.flavour else about.format
+    _line(run, "Image", f"{visible(about.image)} · {kind} · {count(len(about.segments), 'segment')}")
+    _line(run, "Medium", f"{exact_size(about.size)} · {number(about.sectors)} sectors of {about.sector_size} bytes")
+    if about.chunk_size:
+        _line(run, "Chunks", f"{number(about.chunk_size)} bytes · compression: {about.compression or 'not stated'}")
+    if about.created_by:
+        _line(run, "Made by", visible(about.created_by))
+    for name, label in _LABELS.items():
+        value = getattr(about.metadata, name)
+        if value:
+            _line(run, label, visible(value))
+    for algorithm, text in about.stored_digests.items():
+        _line(run, algorithm.value.upper(), f"{text}   stated in the image")
+    for algorithm, text in about.recorded_digests.items():
+        if about.stored_digests.get(algorithm) != text:
+            _line(run, algorithm.value.upper(), f"{text}   stated in the record {visible(about.record or '')}")
+    for index, each in enumerate(about.acquisition_errors[:_SHOWN]):
+        last = each.first_lba + each.sectors - 1
+        text = f"LBA {number(each.first_lba)} to {number(last)} ({count(each.sectors, 'sector')})"
+        _line(run, "" if index else "Unreadable", text)
+    if len(about.acquisition_errors) > _SHOWN:
+        _line(run, "", f"and {count(len(about.acquisition_errors) - _SHOWN, 'more range')} (--json lists them all)")
+    if not about.complete:
+        run.warn("this image is not complete")
+    for finding in about.findings[:_SHOWN]:
+        where = f"{visible(finding.where)}: " if finding.where else ""
+        run.warn(f"{where}{visible(finding.message)}")
+    _line(run, "", "Nothing was verified; `forensiq verify` does that.")
+
+
+def _line(run: Run, label: str, text: str) -> None:
+    run.print(f"  {label:<12} {text}" if label else f"  {text}")

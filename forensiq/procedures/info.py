@@ -1,0 +1,102 @@
+"""Info: what is known about an image, without reading its data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from forensiq.images import find_record, open_image
+from forensiq.images.base import EvidenceImage
+from forensiq.images.ewf.reader import EwfImage
+from forensiq.model.digest import DigestSet
+from forensiq.model.finding import Finding
+from forensiq.model.image import ImageMetadata, Segment
+
+__all__ = ["ErrorRange", "ImageInformation", "inspect_image"]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRange:
+    """Sectors that the image says could not be read when it was made."""
+
+    first_lba: int
+    sectors: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInformation:
+    """What an image says of itself; the keys are a contract. Sizes in bytes.
+
+    ``created_by`` is the software that the image names, ``flavour`` the kind of container as far as its sections tell;
+    ``recorded_digests`` come from the acquisition record beside it.
+    """
+
+    image: str
+    format: str
+    flavour: str | None
+    size: int
+    sector_size: int
+    sectors: int
+    chunk_size: int | None
+    compression: str | None
+    segments: tuple[Segment, ...]
+    metadata: ImageMetadata
+    created_by: str | None
+    stored_digests: DigestSet
+    recorded_digests: DigestSet
+    record: str | None
+    acquisition_errors: tuple[ErrorRange, ...]
+    set_identifier: str | None
+    complete: bool
+    findings: tuple[Finding, ...]
+    schema: str = "forensiq/info/1"
+
+
+def inspect_image(
+    path: Path, *, segments_in: Sequence[Path] = (), image_format: str | None = None
+) -> ImageInformation:
+    """Return what is known about the image that ``path`` (any file of it) belongs to.
+
+    An incomplete image is described as far as it can be read, and ``complete`` is false. Raises
+    :class:`~forensiq.errors.ImageFormatError` where there is no image.
+    """
+    record = find_record(path)
+    with open_image(path, format=image_format, segments_in=segments_in, lenient=True) as image:
+        return _describe(
+            path,
+            image,
+            DigestSet() if record is None or record.reference is None else record.reference.digests,
+            None if record is None else record.path.name,
+            () if record is None or record.finding is None else (record.finding,),
+        )
+
+
+def _describe(
+    path: Path, image: EvidenceImage, recorded: DigestSet, record: str | None, more: tuple[Finding, ...]
+) -> ImageInformation:
+    native = image if isinstance(image, EwfImage) else None
+    made = [image.metadata.software, image.metadata.operating_system]
+    return ImageInformation(
+        image=str(path),
+        format=image.format,
+        flavour=native.flavour if native else None,
+        size=image.size,
+        sector_size=image.sector_size,
+        sectors=image.size // image.sector_size,
+        chunk_size=image.chunk_size,
+        compression=image.compression,
+        segments=tuple(image.segments),
+        metadata=image.metadata,
+        created_by=" on ".join(part for part in made if part) or None,
+        stored_digests=image.stored_digests,
+        recorded_digests=recorded,
+        record=record,
+        acquisition_errors=tuple(
+            ErrorRange(each.offset // image.sector_size, each.length // image.sector_size)
+            for each in image.acquisition_errors
+        ),
+        set_identifier=native.set_identifier if native else None,
+        complete=native is None or (native.finished and not native.missing_segments and not native.missing_media),
+        findings=(*more, *image.findings()),
+    )
