@@ -12,8 +12,8 @@ from forensiq.cli.text import count, duration, exact_size, number, rate, visible
 from forensiq.errors import ExitCode
 from forensiq.model.finding import Finding, Severity
 from forensiq.model.records import DamageFacts, VerificationRecord
+from forensiq.procedures.progress import Progress
 from forensiq.procedures.verify import exit_code_of, verify_image
-from forensiq.streams.progress import Progress
 
 __all__ = ["command"]
 
@@ -102,8 +102,8 @@ def _digests(run: Run, record: VerificationRecord) -> None:
         elif each.match is None:
             _line(run, name.upper(), f"{each.computed}   nothing to compare with")
         elif each.match:
-            where = [where for where, text in (("image", each.stored), ("record", each.record)) if text]
-            _line(run, name.upper(), f"{each.computed}   agrees with the {' and the '.join(where)}")
+            places = [place for place, text in (("image", each.stored), ("record", each.record)) if text]
+            _line(run, name.upper(), f"{each.computed}   agrees with the {' and the '.join(places)}")
         else:
             _line(run, name.upper(), f"{each.computed}   DIFFERS")
             for where, text in (("image", each.stored), ("record", each.record)):

@@ -53,9 +53,7 @@ class ImageInformation:
     schema: str = "forensiq/info/1"
 
 
-def inspect_image(
-    path: Path, *, segments_in: Sequence[Path] = (), image_format: str | None = None
-) -> ImageInformation:
+def inspect_image(path: Path, *, segments_in: Sequence[Path] = (), image_format: str | None = None) -> ImageInformation:
     """Return what is known about the image that ``path`` (any file of it) belongs to.
 
     An incomplete image is described as far as it can be read, and ``complete`` is false. Raises

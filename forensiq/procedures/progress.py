@@ -1,0 +1,7 @@
+"""The counters that a command hands to a procedure and watches meanwhile."""
+
+from __future__ import annotations
+
+from forensiq.streams.progress import Progress
+
+__all__ = ["Progress"]
