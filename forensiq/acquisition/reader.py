@@ -72,6 +72,11 @@ class ReadJournal:
             if self._on_read_error is not None:
                 self._on_read_error(error)
 
+    def snapshot(self) -> MediaMap:
+        """Return a copy of the map as it is now."""
+        with self._lock:
+            return self.media_map.copy()
+
     def facts(self) -> ReadingFacts:
         """Return the counts so far."""
         with self._lock:

@@ -61,7 +61,8 @@ class RawImage:
         position = 0
         result: list[Segment] = []
         for number, (path, size) in enumerate(zip(self._files.paths, self._files.sizes, strict=True), 1):
-            result.append(Segment(number, str(path), size, media=Extent(position, size)))
+            name = path.name if path.parent == self._files.paths[0].parent else str(path.absolute())
+            result.append(Segment(number, name, size, media=Extent(position, size)))
             position += size
         return tuple(result)
 

@@ -213,8 +213,9 @@ class VerificationRecord:
 class AcquisitionRecord:
     """Everything that was observed while evidence was acquired.
 
-    ``status`` is ``complete``, ``complete_with_unreadable_sectors``, ``interrupted`` or ``failed``. ``digests`` are of
-    the media bytes as stored (fill and padding included); ``source_digests`` of the unpadded ones where they differ.
+    ``status`` is ``complete``, ``complete_with_unreadable_sectors``, ``interrupted`` or ``failed``; ``failure`` and
+    ``exit_code`` say why a run did not come to its end. ``digests`` are of the media bytes as stored (fill and padding
+    included); ``source_digests`` of the unpadded ones where they differ.
     """
 
     status: str
@@ -250,6 +251,7 @@ class AcquisitionRecord:
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     failure: str | None = None
+    exit_code: int = 0
     derived_from: Mapping[str, str] = field(default_factory=dict)
     ledger_head: LedgerHead | None = None
     schema: str = "forensiq/acquisition/1"

@@ -15,7 +15,7 @@ from forensiq.errors import UsageError
 from forensiq.model.source import FileTimes, SourceIdentity, SourceKind
 from forensiq.streams.files import FileSequence
 
-__all__ = ["FileSource", "observe_file"]
+__all__ = ["FileSource", "observe_file", "observe_path"]
 
 _PROC = Path("/proc")
 _NOT_APPLICABLE = ("model", "serial", "firmware", "wwn", "vendor", "bus", "usb_id", "removable", "rotational",
@@ -71,7 +71,15 @@ class FileSource:
 
 def observe_file(descriptor: int) -> FileTimes:
     """Return mode, times and writers of an open file."""
-    facts = os.fstat(descriptor)
+    return _observed(os.fstat(descriptor))
+
+
+def observe_path(path: Path) -> FileTimes:
+    """Return mode, times and writers of a file that is not opened for it."""
+    return _observed(path.stat())
+
+
+def _observed(facts: os.stat_result) -> FileTimes:
     return FileTimes(
         mode=stat.filemode(facts.st_mode),
         modified=_text(facts.st_mtime_ns),

@@ -1,0 +1,33 @@
+"""Ranges that were fill already in the image that is copied: they stay what they are, and are never "read"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from forensiq.acquisition.reader import ReadJournal, ReadStrategy
+from forensiq.model.extent import Extent
+from forensiq.model.media_map import RangeStatus, ReadStatus
+
+__all__ = ["InheritedErrors"]
+
+_FILLED = RangeStatus(ReadStatus.UNREADABLE)
+
+
+class InheritedErrors:
+    """A :class:`ReadStrategy` around another one: what ``known`` names is marked unreadable after it was copied.
+
+    ``known`` is in bytes of the stored medium, sorted. The bytes themselves are those of the image, so that the digests
+    stay what they were.
+    """
+
+    def __init__(self, inner: ReadStrategy, journal: ReadJournal, known: Sequence[Extent]) -> None:
+        self._inner = inner
+        self._journal = journal
+        self._known = tuple(known)
+
+    def read(self, extent: Extent, buffer: memoryview) -> None:
+        """See :meth:`ReadStrategy.read`."""
+        self._inner.read(extent, buffer)
+        for each in self._known:
+            if part := each.intersect(extent):
+                self._journal.mark(part, _FILLED)

@@ -1,0 +1,93 @@
+"""``forensiq acquire``: from a drive to a verified image with its record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from forensiq.cli.acquire_options import algorithms, block_size, case_fields, command_line, image_options, metadata
+from forensiq.cli.acquire_view import show_end, show_plan, show_start
+from forensiq.cli.options import OFFSET, PATH, forensiq_command
+from forensiq.cli.run import Run
+from forensiq.errors import ExitCode
+from forensiq.procedures.acquire import acquire, exit_code_of, plan_only
+from forensiq.procedures.acquire_job import PlanFacts
+from forensiq.procedures.acquire_request import AcquireRequest
+from forensiq.procedures.progress import Progress
+
+__all__ = ["command"]
+
+
+@forensiq_command(
+    "acquire", example='sudo forensiq acquire /dev/sdb evidence/ITEM-1 --case-number 2026-014 --examiner "A. Lee"'
+)
+@click.argument("source")
+@click.argument("output", type=PATH)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["e01", "raw"]),
+    default="e01",
+    show_default=True,
+    help="Expert Witness (EnCase 6) or raw.",
+)
+@image_options
+@case_fields
+@click.option("--offset", type=OFFSET, help="Start of the part to acquire (bytes, or sectors as 63s).")
+@click.option("--length", type=OFFSET, help="Length of the part to acquire.")
+@click.option(
+    "--partition", type=click.IntRange(0), metavar="N", help="Acquire only partition N of 'forensiq partitions'."
+)
+@click.option("--blocker", metavar="TEXT", help="External write blocker: make, model, serial number; for the record.")
+@click.option("--no-probe", is_flag=True, help="Send no identify or SMART command to the drive.")
+@click.option("--allow-writable", is_flag=True, help="Go on where the kernel's read-only flag cannot be set.")
+@click.option("--restore-flag", is_flag=True, help="Put the kernel's read-only flag back as it was, at the end.")
+@click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, write nothing.")
+def command(run: Run, source: str, output: Path, format_: str, **given: Any) -> ExitCode:  # noqa: ANN401
+    """Copy SOURCE (a drive, a file or an image) into an image OUTPUT, with digests, record, log and map.
+
+    OUTPUT is a path without ending: evidence/ITEM-1 becomes evidence/ITEM-1.E01 and so on.
+    """
+    request = AcquireRequest(
+        source=source,
+        output=output,
+        format=format_,
+        compression=given["compression"],
+        segment_size=given["segment_size"],
+        algorithms=algorithms(given["hashes"]),
+        metadata=metadata(given, given["acquired_at"]),
+        copy_to=given["copy_to"],
+        offset=given["offset"],
+        length=given["length"],
+        partition=given["partition"],
+        retries=given["retries"],
+        verify=not given["no_verify"],
+        allow_low_space=given["allow_low_space"],
+        allow_writable=given["allow_writable"],
+        restore_flag=given["restore_flag"],
+        block_hash_size=block_size(given["block_hash_size"]),
+        segment_hash=not given["no_segment_hash"],
+        blocker=given["blocker"],
+        probe=not given["no_probe"],
+        set_identifier=given["set_guid"],
+        command=command_line(),
+    )
+    if given["dry_run"]:
+        plan = plan_only(request)
+        run.result(plan) if run.json else show_plan(run, plan)
+        return ExitCode.OK
+    progress = Progress(0)
+
+    def started(plan: PlanFacts) -> None:
+        if not run.json:
+            show_start(run, plan)
+
+    with run.stoppable() as stop, run.watch(progress):
+        record = acquire(request, progress=progress, stop=stop, on_start=started)
+    if run.json:
+        run.result(record)
+    else:
+        show_end(run, record)
+    return exit_code_of(record)

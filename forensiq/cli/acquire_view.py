@@ -1,0 +1,152 @@
+"""What a person sees of an acquisition: before the first byte, and at the end; what decides comes first."""
+
+from __future__ import annotations
+
+from rich.table import Table
+from rich.text import Text
+
+from forensiq.cli.run import Run
+from forensiq.cli.text import count, duration, number, printable, rate, size, visible
+from forensiq.model.finding import Severity
+from forensiq.model.records import AcquisitionRecord, CopyFacts, ImageFacts
+from forensiq.model.source import SourceIdentity, WriteBlockState
+from forensiq.procedures.acquire_job import PlanFacts
+
+__all__ = ["show_end", "show_plan", "show_start"]
+
+_SHOWN_RANGES = 5
+
+
+def _facts(run: Run, rows: list[tuple[str, str]]) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0), expand=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for name, text in rows:
+        table.add_row(f"  {name}", Text(printable(text)))
+    run.print(table)
+
+
+def _source(identity: SourceIdentity) -> str:
+    parts = [visible(identity.path)]
+    parts += [visible(each) for each in (identity.model, identity.serial) if each]
+    sectors = -(-identity.size // identity.sector_size)
+    parts.append(f"{size(identity.size)} ({number(sectors)} sectors of {identity.sector_size} bytes)")
+    if identity.bus:
+        parts.append(identity.bus)
+    return " · ".join(parts)
+
+
+def _protected(state: WriteBlockState) -> str:
+    if state.method == "kernel_read_only_flag":
+        words = "kernel read-only flag set and read back · not mounted · no holders"
+        if state.writes_before is not None:
+            words += f" · {count(state.writes_before, 'write')} counted since it was attached"
+        return words
+    if state.method == "open_read_only":
+        return "file opened read-only; its mode and times are compared at the end"
+    return "NOT PROTECTED: the kernel's read-only flag could not be set (--allow-writable)"
+
+
+_FORMAT_NAMES = {"e01": "EnCase 6 (E01)", "raw": "raw"}
+
+
+def _plan_rows(plan: PlanFacts) -> list[tuple[str, str]]:
+    rows = [("Source", _source(plan.source))]
+    if not plan.range.whole:
+        rows.append(("Part", plan.range.statement))
+    rows.append(("Protected", _protected(plan.write_block)))
+    known = plan.destination.free_before
+    room = f"worst case {size(plan.worst_case)}" + (f" of {size(known)} free" if known is not None else "")
+    kind = _FORMAT_NAMES.get(plan.format, plan.format) + (f", {plan.compression}" if plan.format == "e01" else "")
+    files = "1 file" if plan.segments == 1 else f"up to {count(plan.segments, 'file')}"
+    rows.append(("To", f"{visible(plan.stems[0])} · {kind} · {files} · {room}"))
+    rows += [("Also to", visible(stem)) for stem in plan.stems[1:]]
+    rows.append(("Digests", ", ".join(plan.algorithms)))
+    return rows
+
+
+def show_start(run: Run, plan: PlanFacts) -> None:
+    """Say what is about to be done, before the first byte is read."""
+    run.print()
+    _facts(run, _plan_rows(plan))
+    run.print()
+
+
+def show_plan(run: Run, plan: PlanFacts) -> None:
+    """Show what a dry run found out."""
+    run.print("Dry run: nothing was written. This is what would be done:")
+    show_start(run, plan)
+
+
+def _headline(record: AcquisitionRecord) -> tuple[str, str]:
+    sectors = sum(each.sectors for each in record.unreadable)
+    if record.status == "complete":
+        return "COMPLETE", "bold green"
+    if record.status == "complete_with_unreadable_sectors":
+        return f"COMPLETE, {count(sectors, 'SECTOR')} COULD NOT BE READ", "bold yellow"
+    return f"{record.status.upper()}: {record.failure or 'the image is not complete'}", "bold red"
+
+
+def _unreadable(record: AcquisitionRecord) -> str:
+    shown = [
+        f"LBA {number(each.first_lba)}" + (f"–{number(each.first_lba + each.sectors - 1)}" if each.sectors > 1 else "")
+        for each in record.unreadable[:_SHOWN_RANGES]
+    ]
+    rest = len(record.unreadable) - len(shown)
+    return ", ".join(shown) + (f" and {number(rest)} more places (all in the map)" if rest > 0 else "")
+
+
+def _verified(record: AcquisitionRecord) -> str:
+    if record.verification is None:
+        return "no: the image was not read back (--no-verify)"
+    return record.verification.summary
+
+
+def _written(image: ImageFacts | None) -> str:
+    if image is None:
+        return "no image: the destination failed"
+    first, last = image.segments[0].path, image.segments[-1].path
+    names = first if first == last else f"{first} … {last}"
+    total = sum(each.size for each in image.segments)
+    return f"{visible(names)} ({size(total)}) · record · log · map" + " · block digests"
+
+
+def _copy(copy: CopyFacts) -> str:
+    if copy.image is None:
+        return f"FAILED: {copy.failure}"
+    checked = copy.verification.summary if copy.verification else "not read back"
+    return f"{visible(copy.image.path)}: {checked}"
+
+
+def show_end(run: Run, record: AcquisitionRecord) -> None:
+    """Say what happened; the same facts are in the log."""
+    title, style = _headline(record)
+    run.print(f"  {title}    {duration(record.elapsed_s)}, {rate(record.bytes_per_second)}", style=style)
+    rows: list[tuple[str, str]] = []
+    for name, text in record.digests.to_json().items():
+        rows.append((name.upper(), text))
+    if record.digests:
+        rows.append(("of", record.digest_coverage))
+    if record.unreadable:
+        rows.append(("Unreadable", _unreadable(record)))
+    if record.status.startswith("complete"):
+        rows.append(("Verified", _verified(record)))
+    rows.append(("Source", record.write_block.statement))
+    if record.status.startswith("complete"):
+        rows.append(("Written", _written(record.image)))
+        rows += [("Copy", _copy(copy)) for copy in record.copies]
+    for finding in record.findings:
+        if finding.severity is not Severity.INFO:
+            rows.append((finding.severity.value.capitalize(), finding.message))
+    for line in _next(record):
+        rows.append(("Next", line))
+    _facts(run, rows)
+
+
+def _next(record: AcquisitionRecord) -> list[str]:
+    if not record.status.startswith("complete"):
+        return ["what was read is kept; run the same command again with --resume"]
+    if record.image is None:
+        return []
+    first = visible(str(record.image.path).rsplit("/", 1)[0] + "/" if "/" in record.image.path else "")
+    return [f"forensiq ls {first}{visible(record.image.segments[0].path)} -r      what is on it"]

@@ -1,0 +1,64 @@
+"""``forensiq convert``: another format, the same media bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from forensiq.cli.acquire_options import algorithms, block_size, case_fields, command_line, image_options, metadata
+from forensiq.cli.acquire_view import show_end, show_start
+from forensiq.cli.options import PATH, forensiq_command
+from forensiq.cli.run import Run
+from forensiq.errors import ExitCode
+from forensiq.procedures.acquire import exit_code_of
+from forensiq.procedures.acquire_job import PlanFacts
+from forensiq.procedures.acquire_request import AcquireRequest
+from forensiq.procedures.convert import convert
+from forensiq.procedures.progress import Progress
+
+__all__ = ["command"]
+
+
+@forensiq_command("convert", example="forensiq convert evidence/ITEM-1.E01 work/ITEM-1 --format raw")
+@click.argument("image")
+@click.argument("output", type=PATH)
+@click.option("--format", "format_", type=click.Choice(["e01", "raw"]), required=True, help="The new format.")
+@image_options
+@case_fields
+def command(run: Run, image: str, output: Path, format_: str, **given: Any) -> ExitCode:  # noqa: ANN401
+    """Store the medium of IMAGE in another format; digests are carried over and checked.
+
+    OUTPUT is a path without ending. Case fields are those of IMAGE, unless others are given.
+    """
+    request = AcquireRequest(
+        source=image,
+        output=output,
+        format=format_,
+        compression=given["compression"],
+        segment_size=given["segment_size"],
+        algorithms=algorithms(given["hashes"]),
+        metadata=metadata(given, given["acquired_at"]),
+        copy_to=given["copy_to"],
+        retries=given["retries"],
+        verify=not given["no_verify"],
+        allow_low_space=given["allow_low_space"],
+        block_hash_size=block_size(given["block_hash_size"]),
+        segment_hash=not given["no_segment_hash"],
+        set_identifier=given["set_guid"],
+        command=command_line(),
+    )
+    progress = Progress(0)
+
+    def started(plan: PlanFacts) -> None:
+        if not run.json:
+            show_start(run, plan)
+
+    with run.stoppable() as stop, run.watch(progress):
+        record = convert(request, progress=progress, stop=stop, on_start=started)
+    if run.json:
+        run.result(record)
+    else:
+        show_end(run, record)
+    return exit_code_of(record)

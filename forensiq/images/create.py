@@ -1,0 +1,145 @@
+"""The formats that can be written, and what each of them takes at most."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from forensiq.errors import UsageError
+from forensiq.images.base import ImageWriter
+from forensiq.images.ewf import layout
+from forensiq.images.ewf.chunk import Compression
+from forensiq.images.ewf.config import DEFAULT_SEGMENT_SIZE, EwfConfig, segment_count_worst_case, worst_case_size
+from forensiq.images.ewf.writer import EwfWriter
+from forensiq.images.raw_writer import RawWriter
+from forensiq.model.image import ImageMetadata
+
+__all__ = [
+    "WRITABLE",
+    "ImageSettings",
+    "WorstCase",
+    "create_image",
+    "image_chunk_size",
+    "pads_sectors",
+    "worst_case",
+]
+
+_SECTORS_PER_CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSettings:
+    """What an image is to be, in the words that all formats share. Sizes in bytes.
+
+    ``segment_size`` of ``None`` is the format's own default. ``set_identifier`` is used by formats that have one.
+    """
+
+    format: str
+    stem: Path
+    media_size: int
+    sector_size: int
+    metadata: ImageMetadata = field(default_factory=ImageMetadata)
+    compression: str = "fast"
+    segment_size: int | None = None
+    segment_hash: bool = True
+    set_identifier: uuid.UUID | None = None
+    physical: bool = True
+    removable: bool = False
+
+
+class WorstCase(NamedTuple):
+    """Upper limits: bytes of all files together, number of files, bytes of the largest one."""
+
+    size: int
+    segments: int
+    largest: int
+
+
+class _Format(NamedTuple):
+    chunk_size: Callable[[int], int]
+    create: Callable[[ImageSettings], ImageWriter[Any]]
+    worst_case: Callable[[ImageSettings], WorstCase]
+    pads_sectors: bool
+
+
+def _ewf_config(settings: ImageSettings) -> EwfConfig:
+    flags = layout.MEDIA_FLAG_IMAGE | (layout.MEDIA_FLAG_PHYSICAL if settings.physical else 0)
+    return EwfConfig(
+        stem=settings.stem,
+        media_size=settings.media_size,
+        sector_size=settings.sector_size,
+        metadata=settings.metadata,
+        compression=Compression[settings.compression.upper()],
+        sectors_per_chunk=_SECTORS_PER_CHUNK,
+        segment_size=settings.segment_size or DEFAULT_SEGMENT_SIZE,
+        set_identifier=settings.set_identifier,
+        media_type=layout.MEDIA_TYPE_REMOVABLE if settings.removable else layout.MEDIA_TYPE_FIXED,
+        media_flags=flags,
+        hash_segments=settings.segment_hash,
+    )
+
+
+def _ewf_worst_case(settings: ImageSettings) -> WorstCase:
+    config = _ewf_config(settings)
+    config.check()
+    size = worst_case_size(config)
+    return WorstCase(size, segment_count_worst_case(config), min(size, config.segment_size))
+
+
+def _raw_writer(settings: ImageSettings) -> RawWriter:
+    return RawWriter(
+        settings.stem,
+        settings.media_size,
+        sector_size=settings.sector_size,
+        segment_size=settings.segment_size,
+        segment_hash=settings.segment_hash,
+    )
+
+
+def _raw_worst_case(settings: ImageSettings) -> WorstCase:
+    part = settings.segment_size or settings.media_size
+    return WorstCase(settings.media_size, -(-settings.media_size // part), min(part, settings.media_size))
+
+
+WRITABLE: Mapping[str, _Format] = {
+    "e01": _Format(
+        lambda sector: _SECTORS_PER_CHUNK * sector, lambda s: EwfWriter(_ewf_config(s)), _ewf_worst_case, True
+    ),
+    "raw": _Format(lambda _: RawWriter.chunk_size, _raw_writer, _raw_worst_case, False),
+}
+
+
+def _format(name: str) -> _Format:
+    try:
+        return WRITABLE[name]
+    except KeyError:
+        known = list(WRITABLE)
+        raise UsageError(
+            f"{name!r} is no format that forensiq writes",
+            hint=f"known are {', '.join(known)}",
+            format=name,
+            known=known,
+        ) from None
+
+
+def image_chunk_size(name: str, sector_size: int) -> int:
+    """Return the chunk size (bytes) of a format, for media with this sector size."""
+    return _format(name).chunk_size(sector_size)
+
+
+def pads_sectors(name: str) -> bool:
+    """Say whether the format stores whole sectors only."""
+    return _format(name).pads_sectors
+
+
+def worst_case(settings: ImageSettings) -> WorstCase:
+    """Return what the image takes when nothing compresses; what cannot be written is a ``UsageError``."""
+    return _format(settings.format).worst_case(settings)
+
+
+def create_image(settings: ImageSettings) -> ImageWriter[Any]:
+    """Return a writer that has not begun: nothing is on disk."""
+    return _format(settings.format).create(settings)

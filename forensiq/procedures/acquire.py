@@ -1,0 +1,178 @@
+"""Acquire: from a drive (or a file, or an image) to a verified image with its record. Start reading here.
+
+Steps, labelled in the code (the reasons for their order: docs/design/acquisition.md):
+
+1. Decide what can be decided without the source.
+2. Open the source; a drive is refused where it is in use, and held read-only, before a byte of it is read.
+3. Plan, and refuse what cannot end well: destination on the source, existing files, too little room.
+4. Begin: the image under names that say that it is not finished.
+5. Run the pipeline; after every read error and every few seconds the protection is checked.
+6. Observe the source a last time, and let go of it.
+7. Record: map and block digests, then the record.
+8. Open the image again by its path and verify it, from disk and not from memory.
+9. Say what happened: the record with the verification, the log for people.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+from forensiq.acquisition.inherited import InheritedErrors
+from forensiq.acquisition.map_keeper import MapKeeper
+from forensiq.acquisition.pipeline import run_pipeline
+from forensiq.acquisition.reader import LinearReader, ReadJournal, ReadStrategy
+from forensiq.acquisition.result import PipelineResult
+from forensiq.clock import rfc3339, utc_now
+from forensiq.errors import ExitCode
+from forensiq.model.digest import DigestSet
+from forensiq.model.finding import Severity
+from forensiq.model.media_map import MediaMap
+from forensiq.model.records import AcquisitionRecord, CopyFacts, ImageFacts, VerificationRecord
+from forensiq.procedures.acquire_files import SidecarWriter, image_path
+from forensiq.procedures.acquire_job import AcquisitionJob, PlanFacts, plan_job
+from forensiq.procedures.acquire_request import AcquireRequest
+from forensiq.procedures.acquisition_record import Observed, make_record
+from forensiq.procedures.environment import clock_facts, tool_facts
+from forensiq.procedures.evidence import Evidence, open_evidence
+from forensiq.procedures.evidence_files import EvidenceFiles
+from forensiq.procedures.origin import compare_with_origin
+from forensiq.procedures.verify import verify_image
+from forensiq.streams.progress import Progress
+
+__all__ = ["acquire", "exit_code_of", "plan_only", "prepare"]
+
+
+def exit_code_of(record: AcquisitionRecord) -> ExitCode:
+    """Return the exit code that a record deserves: the worst thing that it says."""
+    if record.status not in ("complete", "complete_with_unreadable_sectors"):
+        return ExitCode(record.exit_code)
+    if any(each.severity is Severity.ERROR for each in record.findings):
+        return ExitCode.VERIFICATION
+    checks = [record.verification, *(copy.verification for copy in record.copies)]
+    if any(each is not None and each.verdict != "verified" for each in checks):
+        return ExitCode.VERIFICATION
+    if record.image is None or any(copy.failure for copy in record.copies):
+        return ExitCode.DESTINATION
+    return ExitCode.UNREADABLE_SECTORS if record.unreadable else ExitCode.OK
+
+
+def prepare(request: AcquireRequest, stack: ExitStack) -> tuple[Evidence, AcquisitionJob]:
+    """Do steps 1 to 3: the source is open and protected until ``stack`` is left, and nothing is written."""
+    request.check()  # 1
+    evidence = stack.enter_context(  # 2
+        open_evidence(
+            request.source,
+            allow_writable=request.allow_writable,
+            external_blocker=request.blocker,
+            restore_flag=request.restore_flag,
+        )
+    )
+    return evidence, plan_job(request, evidence)  # 3
+
+
+def plan_only(request: AcquireRequest) -> PlanFacts:
+    """Check everything and say what would be done; the source is let go again, and nothing is written."""
+    with ExitStack() as stack:
+        return prepare(request, stack)[1].facts
+
+
+def acquire(
+    request: AcquireRequest,
+    *,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+    on_start: Callable[[PlanFacts], None] | None = None,
+) -> AcquisitionRecord:
+    """Acquire ``request.source``; return the record, also of a run that did not come to its end.
+
+    ``stop`` asks for an end in good order. Raises :class:`~forensiq.errors.ForensiqError` where nothing was begun.
+    """
+    progress = progress or Progress(0)
+    started = rfc3339(utc_now())
+    with ExitStack() as stack:
+        evidence, job = prepare(request, stack)
+        sidecars = SidecarWriter(job.files[0], job.plan)
+        if on_start is not None:
+            on_start(job.facts)
+        job.begin()  # 4
+        result = _run(job, evidence, sidecars, progress, stop or threading.Event())  # 5
+        write_block = evidence.protection.end()  # 6
+    observed = Observed(
+        identity=job.identity,
+        write_block=write_block,
+        metadata=job.metadata,
+        partition=request.partition,
+        command=request.command,
+        tool=tool_facts(),
+        clock=clock_facts(),
+        destination=job.destination,
+        stem=job.files[0].stem,
+        started=started,
+        finished=rfc3339(utc_now()),
+        derived_from=job.origin.facts,
+        findings=job.findings + compare_with_origin(job.origin, result.digests or DigestSet()),
+    )
+    record = make_record(  # 7
+        job.plan,
+        result,
+        observed,
+        map_facts=sidecars.save_map(result.media_map, finished=result.complete),
+        block_facts=sidecars.save_blocks(result),
+        copy_stems=tuple(each.stem for each in job.files[1:]),
+        segment_size=request.segment_size,
+    )
+    sidecars.save_record(record)
+    if result.complete and request.verify:
+        record = _verified(record, progress, stop)  # 8
+        sidecars.save_record(record)
+    if result.complete:
+        for files, seen_from_there in _records_of_copies(record, job):
+            sidecars.copy_to(files, seen_from_there)
+        sidecars.forget_state()
+    sidecars.save_log(record)  # 9
+    return record
+
+
+def _records_of_copies(
+    record: AcquisitionRecord, job: AcquisitionJob
+) -> Iterator[tuple[EvidenceFiles, AcquisitionRecord]]:
+    """Yield the record as it stands beside each further image: that one is its image, the first one is a copy."""
+    first = CopyFacts(record.image, verification=record.verification)
+    for files, copy in zip(job.files[1:], record.copies, strict=True):
+        if copy.image is not None:
+            yield files, dataclasses.replace(record, image=copy.image, verification=copy.verification, copies=(first,))
+
+
+def _run(
+    job: AcquisitionJob, evidence: Evidence, sidecars: SidecarWriter, progress: Progress, stop: threading.Event
+) -> PipelineResult:
+    def strategy(journal: ReadJournal) -> MapKeeper:
+        reader: ReadStrategy = LinearReader(evidence.source, job.plan.extent, job.plan.retries, journal)
+        if known := job.inherited:
+            reader = InheritedErrors(reader, journal, known)
+        return MapKeeper(reader, journal, save)
+
+    def save(media_map: MediaMap) -> None:
+        sidecars.save_map(media_map, finished=False)
+
+    return run_pipeline(
+        job.plan,
+        evidence.source,
+        job.writers,
+        progress=progress,
+        on_read_error=lambda error: evidence.protection.check(f"after a read error at byte {error.offset}"),
+        watch=evidence.protection.check_if_due,
+        stop=stop,
+        strategy=strategy,
+    )
+
+
+def _verified(record: AcquisitionRecord, progress: Progress, stop: threading.Event | None) -> AcquisitionRecord:
+    def check(image: ImageFacts | None) -> VerificationRecord | None:
+        return None if image is None else verify_image(image_path(image), progress=progress, stop=stop, read_back=True)
+
+    copies = tuple(dataclasses.replace(copy, verification=check(copy.image)) for copy in record.copies)
+    return dataclasses.replace(record, verification=check(record.image), copies=copies)

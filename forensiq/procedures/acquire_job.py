@@ -1,0 +1,193 @@
+"""One acquisition, decided: plan, destinations, case fields; nothing is written before :meth:`AcquisitionJob.begin`."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass, replace
+from typing import Any
+
+from forensiq import __version__
+from forensiq.acquisition.plan import AcquisitionPlan, plan_acquisition
+from forensiq.clock import parse_rfc3339, rfc3339, utc_now
+from forensiq.errors import DestinationError, SafetyRefusal, UsageError
+from forensiq.images.base import ImageWriter
+from forensiq.images.create import ImageSettings, WorstCase, create_image, image_chunk_size, pads_sectors, worst_case
+from forensiq.model.digest import HashAlgorithm
+from forensiq.model.extent import Extent
+from forensiq.model.finding import Finding
+from forensiq.model.image import ImageMetadata
+from forensiq.model.records import AcquiredRange, DestinationFacts
+from forensiq.model.source import SourceIdentity, SourceKind, WriteBlockState
+from forensiq.procedures.acquire_request import AcquireRequest
+from forensiq.procedures.environment import destination_facts
+from forensiq.procedures.evidence import Evidence
+from forensiq.procedures.evidence_files import EvidenceFiles, stem_of
+from forensiq.procedures.origin import Origin, origin_of
+from forensiq.procedures.ranges import part_of
+from forensiq.procedures.sentences import range_sentence
+
+__all__ = ["AcquisitionJob", "PlanFacts", "plan_job"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFacts:
+    """What is going to be done; ``worst_case`` in bytes, ``segments`` at most."""
+
+    source: SourceIdentity
+    write_block: WriteBlockState
+    range: AcquiredRange
+    stems: tuple[str, ...]
+    format: str
+    compression: str
+    algorithms: tuple[str, ...]
+    worst_case: int
+    segments: int
+    destination: DestinationFacts
+    schema: str = "forensiq/plan/1"
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionJob:
+    """Everything that was decided, and what was seen on the way.
+
+    ``files``, ``settings`` and ``writers`` have one entry for each destination, the first one first.
+    """
+
+    request: AcquireRequest
+    identity: SourceIdentity
+    write_block: WriteBlockState
+    plan: AcquisitionPlan
+    metadata: ImageMetadata
+    files: tuple[EvidenceFiles, ...]
+    settings: tuple[ImageSettings, ...]
+    writers: tuple[ImageWriter[Any], ...]
+    worst_case: WorstCase
+    destination: DestinationFacts
+    origin: Origin
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def inherited(self) -> tuple[Extent, ...]:
+        """What was fill in the copied image already, in bytes of the medium to be stored."""
+        part = self.plan.extent
+        inside = (each.intersect(part) for each in self.origin.unreadable)
+        return tuple(each.shifted(-part.offset) for each in inside if each)
+
+    @property
+    def facts(self) -> PlanFacts:
+        """What was decided, for people and scripts."""
+        whole = self.plan.extent.offset == 0 and self.plan.extent.length == self.identity.size
+        part = AcquiredRange(self.plan.extent.offset, self.plan.extent.length, whole, self.request.partition)
+        return PlanFacts(
+            source=self.identity,
+            write_block=self.write_block,
+            range=replace(part, statement=range_sentence(part, self.identity.size)),
+            stems=tuple(str(each.stem) for each in self.files),
+            format=self.request.format,
+            compression=self.request.compression,
+            algorithms=tuple(each.value for each in self.plan.algorithms),
+            worst_case=self.worst_case.size,
+            segments=self.worst_case.segments,
+            destination=self.destination,
+        )
+
+    def begin(self) -> None:
+        """Create the first file of each destination; where one fails, nothing is left of any."""
+        begun: list[ImageWriter[Any]] = []
+        try:
+            for writer in self.writers:
+                begun.append(writer)
+                writer.begin()
+        except (DestinationError, SafetyRefusal):
+            for writer in begun:
+                writer.abort()
+            raise
+
+
+def plan_job(request: AcquireRequest, evidence: Evidence) -> AcquisitionJob:
+    """Decide the whole acquisition and refuse what cannot end well. Nothing is written."""
+    source = evidence.source
+    origin = origin_of(evidence.image)
+    offset, length = part_of(request, source)
+    plan = plan_acquisition(
+        source,
+        chunk_size=image_chunk_size(request.format, source.sector_size),
+        pad_last_sector=pads_sectors(request.format),
+        offset=offset,
+        length=length,
+        algorithms=tuple(each for each in HashAlgorithm if each in {*request.algorithms, *origin.algorithms}),
+        block_hash_size=request.block_hash_size,
+        retries=request.retries,
+    )
+    metadata = _metadata(request, source.identity, origin.metadata)
+    stems = [request.output, *([request.copy_to] if request.copy_to is not None else [])]
+    files = tuple(EvidenceFiles(stem_of(stem, request.format)) for stem in stems)
+    identifier = _identifier(request)
+    whole = plan.extent.length == source.size
+    settings = tuple(
+        ImageSettings(
+            format=request.format,
+            stem=each.stem,
+            media_size=plan.stored_size,
+            sector_size=source.sector_size,
+            metadata=metadata,
+            compression=request.compression,
+            segment_size=request.segment_size,
+            segment_hash=request.segment_hash,
+            set_identifier=identifier,
+            physical=whole and source.identity.kind is not SourceKind.FILE,
+            removable=bool(source.identity.removable),
+        )
+        for each in files
+    )
+    limits = worst_case(settings[0])
+    for each in files:
+        each.refuse_existing()
+    return AcquisitionJob(
+        request=request,
+        identity=source.identity,
+        write_block=evidence.protection.state(),
+        plan=plan,
+        metadata=metadata,
+        files=files,
+        settings=settings,
+        writers=tuple(create_image(each) for each in settings),
+        worst_case=limits,
+        destination=destination_facts(files[0].stem, limits.size),
+        origin=origin,
+        findings=origin.findings,
+    )
+
+
+def _identifier(request: AcquireRequest) -> uuid.UUID:
+    if request.set_identifier is None:
+        return uuid.uuid4()
+    try:
+        return uuid.UUID(request.set_identifier)
+    except ValueError as error:
+        raise UsageError(f"{request.set_identifier!r} is no UUID") from error
+
+
+def _metadata(request: AcquireRequest, identity: SourceIdentity, before: ImageMetadata) -> ImageMetadata:
+    """Return the case fields: what was asked for, then what the converted image says, then what the drive says."""
+    given = request.metadata
+    try:
+        acquired = rfc3339(parse_rfc3339(given.acquired)) if given.acquired else None
+    except ValueError as error:
+        raise UsageError(f"{given.acquired!r} is no RFC 3339 time with a zone") from error
+    now = rfc3339(utc_now())
+    return replace(
+        given,
+        case_number=given.case_number or before.case_number,
+        evidence_number=given.evidence_number or before.evidence_number,
+        examiner=given.examiner or before.examiner,
+        description=given.description or before.description,
+        notes=given.notes or before.notes,
+        model=before.model or identity.model or "",
+        serial=before.serial or identity.serial or "",
+        acquired=acquired or before.acquired or now,
+        system_time=acquired or now,
+        software="forensiq" + ".".join(__version__.split(".")[:2]),
+        operating_system=os.uname().sysname,
+    )

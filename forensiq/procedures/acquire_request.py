@@ -1,0 +1,65 @@
+"""What an acquisition is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from forensiq.errors import UsageError
+from forensiq.model.digest import DEFAULT_ALGORITHMS, HashAlgorithm
+from forensiq.model.image import ImageMetadata
+from forensiq.model.quantity import MediaQuantity
+
+__all__ = ["COMPRESSIONS", "DEFAULT_BLOCK_HASH_SIZE", "FORMATS", "AcquireRequest"]
+
+FORMATS = ("e01", "raw")
+COMPRESSIONS = ("none", "fast", "best")
+DEFAULT_BLOCK_HASH_SIZE = 16 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcquireRequest:
+    """Everything that the command line can ask of an acquisition. Sizes in bytes.
+
+    ``output`` is a path stem. ``segment_size`` of ``None`` is the format's own default. ``set_identifier`` (a UUID) and
+    ``metadata.acquired`` are random and now by default; given, the same source gives the same bytes.
+    ``command`` is the command line as it was typed.
+    """
+
+    source: str
+    output: Path
+    format: str = "e01"
+    compression: str = "fast"
+    segment_size: int | None = None
+    algorithms: tuple[HashAlgorithm, ...] = DEFAULT_ALGORITHMS
+    metadata: ImageMetadata = field(default_factory=ImageMetadata)
+    copy_to: Path | None = None
+    offset: MediaQuantity | None = None
+    length: MediaQuantity | None = None
+    partition: int | None = None
+    retries: int = 1
+    verify: bool = True
+    allow_low_space: bool = False
+    allow_writable: bool = False
+    restore_flag: bool = False
+    block_hash_size: int | None = DEFAULT_BLOCK_HASH_SIZE
+    segment_hash: bool = True
+    blocker: str | None = None
+    probe: bool = True
+    set_identifier: str | None = None
+    command: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Refuse what contradicts itself, before anything is opened (:class:`~forensiq.errors.UsageError`)."""
+        if self.format not in FORMATS:
+            raise UsageError(
+                f"unknown format {self.format!r}", hint=f"known are {', '.join(FORMATS)}", format=self.format
+            )
+        if self.compression not in COMPRESSIONS:
+            raise UsageError(f"unknown compression {self.compression!r}", compression=self.compression)
+        if self.partition is not None and (self.offset is not None or self.length is not None):
+            raise UsageError("--partition and --offset/--length exclude each other")
+        if len(set(self.algorithms)) != len(self.algorithms):
+            raise UsageError("a hash algorithm is named twice")
+        if self.copy_to is not None and self.copy_to.absolute() == self.output.absolute():
+            raise UsageError("the second destination is the first one", path=str(self.copy_to))

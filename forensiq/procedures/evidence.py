@@ -1,0 +1,83 @@
+"""Opens whatever evidence is read from: a drive, a file, a split image, or an image of any format that we know."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from forensiq.errors import ImageFormatError
+from forensiq.images import open_image
+from forensiq.images.base import EvidenceImage
+from forensiq.images.beside import find_record
+from forensiq.images.detect import detect_format
+from forensiq.procedures.protection import FileWatch, Protection, guard_device
+from forensiq.sources import open_source
+from forensiq.sources.base import Source
+from forensiq.sources.file import observe_path
+
+__all__ = ["Evidence", "open_evidence"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """An open source, the protection around it, and the image that it is, where it is one."""
+
+    source: Source
+    protection: Protection
+    image: EvidenceImage | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.source.close()
+        self.protection.end()
+
+
+def open_evidence(
+    path: str, *, allow_writable: bool = False, external_blocker: str | None = None, restore_flag: bool = False
+) -> Evidence:
+    """Open ``path`` read-only, protected first where it is a drive.
+
+    A container (E01 …) is opened as the medium that it holds: copying it is a conversion. A file that is no container
+    is evidence as it is, byte by byte.
+    """
+    where = Path(path)
+    if _is_block_device(where):
+        guard = guard_device(
+            path, allow_writable=allow_writable, external_blocker=external_blocker, restore=restore_flag
+        )
+        opened = False
+        try:
+            source = open_source(where)
+            opened = True
+        finally:
+            if not opened:
+                guard.end()
+        return Evidence(source, guard)
+    if _is_image(where):
+        watch = FileWatch(lambda: observe_path(where), external_blocker)
+        image = open_image(where)
+        return Evidence(image, watch, image)
+    source = open_source(where)
+    return Evidence(source, FileWatch(lambda: observe_path(where), external_blocker))
+
+
+def _is_block_device(path: Path) -> bool:
+    try:
+        return stat.S_ISBLK(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _is_image(path: Path) -> bool:
+    # A raw file that forensiq acquired is an image (its record says so); any other raw file is evidence as it is.
+    try:
+        return detect_format(path) != "raw" or find_record(path) is not None
+    except ImageFormatError:
+        return False

@@ -1,0 +1,81 @@
+"""Where an image comes from that was made from an image: what carries over, and whether it is still the same medium."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from forensiq.images.base import EvidenceImage
+from forensiq.images.beside import find_record
+from forensiq.model.digest import DigestSet, HashAlgorithm
+from forensiq.model.extent import Extent, merge
+from forensiq.model.finding import Cause, Finding, Severity
+from forensiq.model.image import ImageMetadata
+
+__all__ = ["Origin", "compare_with_origin", "origin_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The image that is copied: what it and its record say of the medium. Extents in bytes of its stored medium."""
+
+    facts: Mapping[str, str] = field(default_factory=dict)
+    metadata: ImageMetadata = field(default_factory=ImageMetadata)
+    stored: DigestSet = field(default_factory=DigestSet)
+    recorded: DigestSet = field(default_factory=DigestSet)
+    unreadable: tuple[Extent, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def algorithms(self) -> frozenset[HashAlgorithm]:
+        """The algorithms that there is something to compare with."""
+        return frozenset(self.stored) | frozenset(self.recorded)
+
+
+def origin_of(image: EvidenceImage | None) -> Origin:
+    """Return what ``image`` and the record beside it say; nothing for a source that is no image."""
+    if image is None:
+        return Origin()
+    first = Path(image.segments[0].path)
+    first = first if first.is_absolute() else Path(image.identity.path).parent / first
+    found = find_record(first)
+    reference = found.reference if found is not None else None
+    medium = Extent(0, image.size)
+    known = [*image.acquisition_errors, *(reference.unreadable if reference is not None else ())]
+    metadata = image.metadata
+    if reference is not None and not any((metadata.case_number, metadata.evidence_number, metadata.examiner)):
+        metadata = reference.metadata
+    facts = {"image": str(first), "format": image.format, "segments": str(len(image.segments))}
+    facts |= {f"stored_{name}": text for name, text in image.stored_digests.to_json().items()}
+    recorded = reference.digests if reference is not None else DigestSet()
+    facts |= {f"recorded_{name}": text for name, text in recorded.to_json().items()}
+    if reference is not None:
+        facts["source_path"] = reference.source_path
+        facts["source_serial"] = reference.source_serial or "not recorded"
+    facts["statement"] = "The container was changed; the media bytes are those of the image that is named here."
+    return Origin(
+        facts=facts,
+        metadata=metadata,
+        stored=image.stored_digests,
+        recorded=recorded,
+        unreadable=merge(part for each in known if (part := each.intersect(medium))),
+        findings=(found.finding,) if found is not None and found.finding is not None else (),
+    )
+
+
+def compare_with_origin(origin: Origin, computed: DigestSet) -> tuple[Finding, ...]:
+    """Compare the digests of the copied medium with those that the copied image and its record hold."""
+    return tuple(
+        Finding(
+            Severity.ERROR,
+            Cause.DIGEST,
+            "convert.digest",
+            f"the {algorithm.value} of the media bytes is not the one that the {where} of the copied image holds",
+            expected=known[algorithm],
+            found=computed[algorithm],
+        )
+        for where, known in (("container", origin.stored), ("record", origin.recorded))
+        for algorithm in known
+        if algorithm in computed and computed[algorithm] != known[algorithm]
+    )
