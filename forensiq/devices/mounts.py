@@ -68,7 +68,7 @@ def _namespace(system: System, process: str) -> str | None:
 
 
 def mount_over(path: str, mounts: tuple[Mount, ...]) -> Mount | None:
-    """Return the mount that an existing absolute path lies in: the one with the longest mount point, the last such."""
+    """Return the mount that an absolute path lies in: the one with the longest mount point, the last such."""
     best: Mount | None = None
     for mount in mounts:
         inside = mount.point == "/" or path == mount.point or path.startswith(f"{mount.point}/")

@@ -96,13 +96,13 @@ def loops_over(names: frozenset[str], system: System) -> Iterator[tuple[str, str
 
 
 def device_holding(path: str, system: System | None = None) -> Holding:
-    """Return what ``path`` lies on; where it does not exist yet, what its nearest existing folder lies on.
+    """Return what ``path`` lies on; where it does not exist yet, what it would lie on.
 
     The path of a block device is held by that device.
     """
     system = system or System()
     mounts = mounts_of_self(system)
-    real = _nearest(path)
+    real = _real(path, system)
     name = _name_or_none(real, system)
     if name is not None:
         devices, missing = _below(name, mounts, system)
@@ -124,11 +124,9 @@ def lies_on(path: str, device: str, system: System | None = None) -> bool | None
     return None if holding.undetermined else False
 
 
-def _nearest(path: str) -> str:
-    real = os.path.realpath(path)
-    while not os.path.lexists(real) and real != "/":
-        real = os.path.dirname(real)
-    return real
+def _real(path: str, system: System) -> str:
+    """Return ``path`` without links; what of it does not exist yet stays as it is."""
+    return os.path.realpath(path) if system.live else os.path.normpath(path)
 
 
 def _name_or_none(path: str, system: System) -> str | None:
@@ -153,7 +151,7 @@ def _under(mount: Mount, mounts: tuple[Mount, ...], system: System, depth: int) 
             devices, missing = (*devices, *(each for each in more if each not in devices)), missing or unknown
         return devices, missing
     if mount.filesystem == "overlay" and (upper := mount.option("upperdir")):
-        below = mount_over(_nearest(upper), tuple(each for each in mounts if each != mount))
+        below = mount_over(_real(upper, system), tuple(each for each in mounts if each != mount))
         if below is not None:
             return _under(below, mounts, system, depth + 1)
     if mount.filesystem in ("tmpfs", "ramfs", "devtmpfs"):
@@ -183,7 +181,7 @@ def _below(name: str, mounts: tuple[Mount, ...], system: System, depth: int = 0)
             waiting.append(node)
         elif depth > _DEEPEST:
             missing = missing or "the layers of loop devices are too deep"
-        elif (mount := mount_over(_nearest(file), mounts)) is not None:
+        elif (mount := mount_over(_real(file, system), mounts)) is not None:
             more, unknown = _under(mount, mounts, system, depth + 1)
             found |= dict.fromkeys(more)
             missing = missing or unknown

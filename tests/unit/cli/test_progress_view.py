@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +12,6 @@ from rich.console import Console
 
 from forensiq.cli.progress_view import progress_json, progress_line, watch
 from forensiq.cli.rate_meter import RateMeter
-from forensiq.clock import sleep
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,13 @@ class Script:
 
     def __init__(self, *moments: Moment) -> None:
         self._moments = list(moments)
+        self.told = threading.Event()
 
     def snapshot(self) -> Moment:
-        return self._moments.pop(0) if len(self._moments) > 1 else self._moments[0]
+        if len(self._moments) > 1:
+            return self._moments.pop(0)
+        self.told.set()
+        return self._moments[0]
 
 
 def test_the_rate_is_that_of_late() -> None:
@@ -96,8 +100,9 @@ def test_json_lines_have_bytes_and_no_words() -> None:
 
 
 def _watch(mode: str, console: Console, *moments: Moment) -> None:
-    with watch(Script(*moments), mode, console, 512):
-        sleep(0.6)
+    script = Script(*moments)
+    with watch(script, mode, console, 512):
+        assert mode == "none" or script.told.wait(20)
 
 
 def test_every_phase_gets_a_closing_line_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
