@@ -86,10 +86,10 @@ class OutputFile:
     :class:`~forensiq.errors.DestinationError`; one of the background flush is raised by the next call.
     """
 
-    def __init__(self, path: Path, descriptor: int, end: int, calls: FileCalls, keep_cached: bool) -> None:
+    def __init__(self, path: Path, descriptor: int | None, end: int, calls: FileCalls, keep_cached: bool) -> None:
         self.path = path
         self.end = end
-        self._descriptor = descriptor
+        self._opened = descriptor
         self._calls = calls
         self._flush_at = end + FLUSH_INTERVAL
         self._releasable = 0 if keep_cached else None
@@ -121,14 +121,12 @@ class OutputFile:
 
     @classmethod
     def reopen(cls, path: Path, *, calls: FileCalls | None = None, keep_cached: bool = False) -> OutputFile:
-        """Open a file that an earlier run left; :attr:`end` is its size."""
-        calls = calls or FileCalls()
+        """Take up a file that an earlier run left; :attr:`end` is its size. It is opened when it is first used."""
         try:
-            descriptor = calls.open(path, os.O_RDWR)
-            size = os.fstat(descriptor).st_size
+            size = path.stat().st_size
         except OSError as error:
             raise destination_error(error, path, f"opening {path}") from error
-        return cls(path, descriptor, size, calls, keep_cached)
+        return cls(path, None, size, calls or FileCalls(), keep_cached)
 
     def append(self, parts: Sequence[Part]) -> int:
         """Write ``parts`` one behind the other at the end; return the offset of the first byte.
@@ -185,9 +183,15 @@ class OutputFile:
             self._requests.put(None)
             self._flusher.join()
             self._flusher = None
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self._opened is not None:
+            os.close(self._opened)
+            self._opened = None
+
+    @property
+    def _descriptor(self) -> int:
+        if self._opened is None:
+            self._opened = self._calls.open(self.path, os.O_RDWR)
+        return self._opened
 
     def _write(self, parts: Sequence[Part], offset: int) -> int:
         self._raise_background_failure()

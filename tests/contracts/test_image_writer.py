@@ -41,7 +41,7 @@ def _ewf(stem: Path, size: int) -> ImageWriter[Any]:
 
 def _split_ewf(stem: Path, size: int) -> ImageWriter[Any]:
     return EwfWriter(
-        EwfConfig(stem=stem, media_size=size, metadata=METADATA, set_identifier=IDENTIFIER, segment_size=250_000)
+        EwfConfig(stem=stem, media_size=size, metadata=METADATA, set_identifier=IDENTIFIER, segment_size=60_000)
     )
 
 

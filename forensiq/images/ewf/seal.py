@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 
-from forensiq.errors import DestinationError
+from forensiq.errors import DestinationError, ForensiqError
 from forensiq.images.ewf.segment_file import SegmentFile
 
 __all__ = ["Sealer"]
@@ -25,6 +25,7 @@ class Sealer:
         self._jobs: queue.SimpleQueue[tuple[SegmentFile, int, bool] | None] = queue.SimpleQueue()
         self._failure: DestinationError | None = None
         self._cancelled = False
+        self._ended_in_order = False
         self._thread: threading.Thread | None = None
 
     def hash_complete(self, segment: SegmentFile) -> None:
@@ -43,8 +44,11 @@ class Sealer:
 
     def wait(self) -> None:
         """Return when all of it is done; raise the first error of it."""
+        started = self._thread is not None
         self._stop()
         self.raise_failure()
+        if started and not self._ended_in_order:
+            raise ForensiqError("the thread that makes segments durable ended early")
 
     def cancel(self) -> None:
         """Stop as soon as possible, leaving files open and unsynced; raises nothing. May follow :meth:`wait`."""
@@ -78,6 +82,7 @@ class Sealer:
                     segment.output.close()
             except DestinationError as error:
                 self._failure = error
+        self._ended_in_order = True
 
     def _hash(self, segment: SegmentFile, end: int, buffer: memoryview) -> None:
         while segment.hashed < end and not self._cancelled:

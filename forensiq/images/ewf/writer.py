@@ -15,17 +15,24 @@ import dataclasses
 import errno
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from forensiq.errors import DestinationError, DestinationExistsError, DestinationFullError, ForensiqError
 from forensiq.images.ewf import header
 from forensiq.images.ewf.chunk import ChunkEncoder, EncodedBatch
 from forensiq.images.ewf.closing import closing_sections, error_ranges
-from forensiq.images.ewf.config import EwfConfig, front_of_first_segment, front_of_later_segment
+from forensiq.images.ewf.config import (
+    EwfConfig,
+    front_of_first_segment,
+    front_of_later_segment,
+    segment_count_worst_case,
+)
 from forensiq.images.ewf.seal import Sealer
 from forensiq.images.ewf.segment import parse_segment_path, segment_path
 from forensiq.images.ewf.segment_file import SegmentFile
+from forensiq.images.ewf.stored_media import StoredMedia
+from forensiq.images.ewf.unfinished import StoredSection, find_left, read_identifier, scan_left
 from forensiq.images.output import (
     PART_SUFFIX,
     FileCalls,
@@ -46,6 +53,9 @@ __all__ = ["RESERVE_SIZE", "EwfWriter", "Spill"]
 
 RESERVE_SIZE = 512 * 1024
 """Enough for two tables, digests and some thousand unreadable ranges."""
+
+CHECKED_TAIL = 1024 * 1024 * 1024
+"""Bytes of the medium whose chunks are checked when a writer is resumed: what a crash may have torn."""
 
 Spill = Callable[[int, DestinationFullError], Path | None]
 """Called with the number of a segment that met a full destination: the folder for the rest, ``None``: no other."""
@@ -68,6 +78,7 @@ class EwfWriter:
         self._current: SegmentFile | None = None
         self._chunks = 0
         self._made: list[Path] = []
+        self._taken_up: tuple[StoredSection, ...] = ()
 
     @property
     def chunk_size(self) -> int:
@@ -88,6 +99,43 @@ class EwfWriter:
         except DestinationFullError as error:
             self._go_on_elsewhere(error)
             self._open_segment()
+
+    @classmethod
+    def resume(
+        cls,
+        config: EwfConfig,
+        *,
+        folders: Sequence[Path] = (),
+        limit: int | None = None,
+        spill: Spill | None = None,
+        calls: FileCalls | None = None,
+    ) -> EwfWriter:
+        """Take up what an interrupted writer of the same settings left, cut to its last complete section.
+
+        ``folders`` are those that it spilled into. ``limit`` (bytes of the medium) drops sections that end beyond it,
+        because what they hold was found damaged. The last GiB is read and checked here; the rest when the caller reads
+        :meth:`stored_media` to rebuild the digests. With nothing to resume this begins. Go on at :attr:`stored`.
+        """
+        calls = calls or FileCalls()
+        config.check()
+        paths = find_left(config, folders, calls)
+        if paths and config.set_identifier is None:
+            config = dataclasses.replace(config, set_identifier=read_identifier(paths[0]))
+        writer = cls(config, spill=spill, calls=calls)
+        left = scan_left(writer.config, paths)
+        sections = [section for segment in left for section in segment.sections]
+        if limit is not None:
+            sections = [item for item in sections if (item.first_chunk + item.chunks) * config.chunk_size <= limit]
+        with StoredMedia(writer.config, sections) as media:
+            damaged = media.first_damage(max(0, media.size - CHECKED_TAIL))
+        if damaged is not None:
+            sections = [item for item in sections if item.first_chunk * config.chunk_size < damaged]
+        writer._take_up(paths, sections)
+        return writer
+
+    def stored_media(self) -> StoredMedia:
+        """Return what a resumed writer had stored before, as a source; valid as long as the files are."""
+        return StoredMedia(self.config, self._taken_up)
 
     def encode(self, batch: Batch) -> EncodedBatch:
         """Compress and checksum ``batch``; pure and thread-safe."""
@@ -154,6 +202,38 @@ class EwfWriter:
         self._close_files()
         for path in self._made:
             remove(path, calls=self._calls)
+
+    def _take_up(self, paths: Sequence[Path], sections: Sequence[StoredSection]) -> None:
+        """Cut the files to ``sections``, remove those that hold none of them, and stand behind the last one."""
+        self._taken_up = tuple(sections)
+        kept = list(dict.fromkeys(section.path for section in sections))
+        for path in reversed(paths):
+            if path not in kept:
+                remove(path, calls=self._calls)
+        if not sections:
+            self.begin()
+            return
+        for number, path in enumerate(kept, 1):
+            own = [section for section in sections if section.path == path]
+            output = OutputFile.reopen(path, calls=self._calls, keep_cached=self.config.hash_segments)
+            final = path.with_name(path.name.removesuffix(PART_SUFFIX))
+            segment = SegmentFile(number, own[0].first_chunk, final, output, self.config)
+            segment.chunks = sum(section.chunks for section in own)
+            self._segments.append(segment)
+            if path == kept[-1]:
+                output.truncate(own[-1].tables_end)
+                self._current = segment
+            segment.complete = output.end
+            self._chunks += segment.chunks
+            if path != kept[-1]:
+                self._sealer.seal(segment)
+        self._folder = kept[-1].parent
+        try:
+            self._reserve = Reserve(self._folder, RESERVE_SIZE, calls=self._calls)
+        except DestinationFullError as error:
+            self._go_on_elsewhere(error)
+        if self._current is not None:
+            self._sealer.hash_complete(self._current)
 
     def _open_segment(self) -> SegmentFile:
         number = len(self._segments) + 1
@@ -286,8 +366,9 @@ class EwfWriter:
             raise destination_error(error, folder, f"listing {folder}") from error
         for name in names:
             with contextlib.suppress(ValueError):
-                stem, _, _ = parse_segment_path(folder / name.removesuffix(PART_SUFFIX))
-                if stem.name == self.config.stem.name:
+                stem, number, _ = parse_segment_path(folder / name.removesuffix(PART_SUFFIX))
+                # Beyond what may be needed, names are others' ("x.map", "x.raw" could be segments by their names).
+                if stem.name == self.config.stem.name and number <= max(99, segment_count_worst_case(self.config)):
                     raise _exists(folder / name)
 
     def _release_reserve(self) -> None:

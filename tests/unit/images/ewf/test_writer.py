@@ -197,7 +197,7 @@ def test_what_cannot_be_an_e01_is_refused_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["x.E01", "x.e01", "x.E07", "x.EAA", "x.E01.part", "x.E02.part"])
+@pytest.mark.parametrize("name", ["x.E01", "x.e01", "x.E07", "x.E01.part", "x.E02.part"])
 def test_an_existing_segment_is_refused_and_kept(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"someone's")
     writer = EwfWriter(EwfConfig(stem=tmp_path / "x", media_size=512))
@@ -207,7 +207,7 @@ def test_an_existing_segment_is_refused_and_kept(tmp_path: Path, name: str) -> N
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, b"someone's")]
 
 
-@pytest.mark.parametrize("name", ["x.dd", "xy.E01", "x.E01.txt", "x.record.json"])
+@pytest.mark.parametrize("name", ["x.dd", "x.map", "x.raw", "xy.E01", "x.E01.txt", "x.record.json"])
 def test_other_names_do_not_matter(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"other")
     write_image(tmp_path / "x", DATA[:512])
