@@ -22,12 +22,13 @@ __all__ = ["command"]
 @click.option(
     "--head", metavar="COUNT:SHA256", help="A head of the ledger that you have on paper: it must be in there."
 )
-def command(run: Run, folder: Path, head: str | None) -> ExitCode:
+@click.option("--ca", type=PATH, metavar="FILE.pem", help="Root certificates of the time stamp authority.")
+def command(run: Run, folder: Path, head: str | None, ca: Path | None) -> ExitCode:
     """Check everything: ledger, files, images, seals, and who signed.
 
     Exit code 5 if ledger, seal, signature or a bound file does not verify, 4 if only an image is damaged.
     """
-    checked = verify_case(folder, head=parse_head(head) if head is not None else None)
+    checked = verify_case(folder, head=parse_head(head) if head is not None else None, ca=ca)
     if run.json:
         run.result(checked)
     else:
@@ -36,5 +37,6 @@ def command(run: Run, folder: Path, head: str | None) -> ExitCode:
         run.print(f"  Ledger       {count(ledger.count, 'entry', 'entries')}, head {ledger.last_hash}")
         run.print(f"  Files        {count(checked.files, 'file')}, {exact_size(checked.bytes)}")
         run.print(f"  Signers      {checked.trust}")
+        run.print(f"  Seals        {', '.join(each.number for each in checked.seals) or 'none'}")
         show_findings(run, checked.findings)
     return ExitCode(checked.exit_code)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from forensiq.cli.run import Run
-from forensiq.cli.text import visible
+from forensiq.cli.text import count, exact_size, visible
 from forensiq.model.finding import Finding
+from forensiq.model.ledger import SealFacts
 from forensiq.procedures.case import CaseEvent
 
-__all__ = ["show_event", "show_findings"]
+__all__ = ["show_event", "show_findings", "show_seal"]
 
 
 def show_event(run: Run, event: CaseEvent, done: str) -> None:
@@ -33,3 +34,23 @@ def show_findings(run: Run, findings: Iterable[Finding]) -> None:
             run.print(f"           expected  {visible(finding.expected)}")
         if finding.found is not None:
             run.print(f"           found     {visible(finding.found)}")
+
+
+def show_seal(run: Run, seal: SealFacts) -> None:
+    """Print a seal for people: the code first."""
+    run.print(f"  Seal code    {seal.code}")
+    run.print(f"  Seal         {visible(seal.number)} of {visible(seal.created)}, case {visible(seal.case_number)}")
+    run.print(f"  Covers       {count(seal.files, 'file')}, {exact_size(seal.bytes)}")
+    run.print(f"  Signed by    {visible(seal.signer)}  {seal.fingerprint}  {_trust(seal.trusted_as)}")
+    if seal.timestamp is None:
+        run.print("  Time stamp   none")
+    else:
+        known = "authority checked" if seal.timestamp.trusted else "authority not checked"
+        run.print(f"  Time stamp   {seal.timestamp.at}, {visible(seal.timestamp.authority)} ({known})")
+    for each in seal.countersignatures:
+        state = "holds" if each.valid else "DOES NOT HOLD"
+        run.print(f"  Countersign  {visible(each.name)}, {visible(each.role)}: {state}  {_trust(each.trusted_as)}")
+
+
+def _trust(name: str | None) -> str:
+    return f"(trusted as {visible(name)})" if name is not None else "(key not in your list)"

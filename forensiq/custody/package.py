@@ -11,7 +11,7 @@ from forensiq.errors import CustodyError
 from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.model.ledger import FileDigest, LedgerEntry
 
-__all__ = ["Bindings", "PackageState", "compare_files", "is_image_file", "read_package"]
+__all__ = ["Bindings", "PackageState", "compare_files", "image_or_custody", "is_image_file", "read_package"]
 
 _WORKING_PAPERS = frozenset({"checklist.md"})
 _COMPANIONS = (".record.json", ".log.txt", ".map", ".blocks.csv", ".verification.json")
@@ -76,9 +76,11 @@ def compare_files(state: PackageState, bindings: Mapping[str, tuple[str, int]]) 
         found = state.files.get(path)
         where = f"ledger entry {seq}"
         if path in state.unreadable:
-            result.append(_about(path, "unreadable", f"the file cannot be read: {state.unreadable[path]}", digest, ""))
+            result.append(
+                _about(path, "unreadable", f"the file cannot be read: {state.unreadable[path]}", digest, None)
+            )
         elif found is None:
-            result.append(_about(path, "missing", f"the file that {where} speaks of is missing", digest, ""))
+            result.append(_about(path, "missing", f"the file that {where} speaks of is missing", digest, None))
         elif found.sha256 != digest:
             text = f"the file is not the one that {where} speaks of"
             result.append(_about(path, "changed", text, digest, found.sha256))
@@ -88,14 +90,18 @@ def compare_files(state: PackageState, bindings: Mapping[str, tuple[str, int]]) 
     return _replaced(result)
 
 
-def _about(path: str, what: str, message: str, expected: str, found: str) -> Finding:
+def image_or_custody(path: str, code: str, message: str, expected: str | None, found: str | None) -> Finding:
+    """Return an error about a file: with the cause of a damaged image for part of an image, of custody for others."""
     if not is_image_file(path):
-        return ledger_finding(f"file.{what}", message, path, expected=expected, found=found or None)
-    cause = Cause.MISSING_SEGMENT if what == "missing" else Cause.DATA
+        return ledger_finding(code, message, path, expected=expected, found=found)
+    cause = Cause.MISSING_SEGMENT if found is None else Cause.DATA
     segment = path.rpartition("/")[2]
-    return Finding(
-        Severity.ERROR, cause, f"image.{what}", message, path, expected=expected, found=found or None, segment=segment
-    )
+    return Finding(Severity.ERROR, cause, code, message, path, expected=expected, found=found, segment=segment)
+
+
+def _about(path: str, what: str, message: str, expected: str, found: str | None) -> Finding:
+    kind = "image" if is_image_file(path) else "file"
+    return image_or_custody(path, f"{kind}.{what}", message, expected, found)
 
 
 def _replaced(findings: list[Finding]) -> list[Finding]:

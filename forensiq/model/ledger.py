@@ -13,11 +13,14 @@ from forensiq.model.jsonable import Json
 
 __all__ = [
     "NO_HASH",
+    "CountersignatureFacts",
     "FileDigest",
     "LedgerEntry",
     "LedgerHead",
     "LedgerReport",
+    "SealFacts",
     "SignerFacts",
+    "TimestampFacts",
     "TransferRecord",
 ]
 
@@ -130,3 +133,54 @@ class TransferRecord:
     ledger_head: LedgerHead | None = None
     details: Mapping[str, str] = field(default_factory=dict)
     schema: str = "forensiq/transfer/1"
+
+
+@dataclass(frozen=True, slots=True)
+class TimestampFacts:
+    """A time stamp (RFC 3161) over the signature of a seal.
+
+    ``authority`` is the subject of the certificate that signed it. ``trusted`` is ``True`` only if it was checked
+    against a root certificate that you gave; else the stamp is intact, and who gave it is not known.
+    """
+
+    at: str
+    authority: str
+    policy: str
+    serial: str
+    trusted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CountersignatureFacts:
+    """Somebody else's signature of a seal; ``valid`` if it holds."""
+
+    name: str
+    role: str
+    statement: str
+    at: str
+    fingerprint: str
+    valid: bool
+    trusted_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SealFacts:
+    """A seal as it was found. ``code`` is for the paper form; ``valid`` says that its own signature holds.
+
+    ``files`` and ``bytes`` are what the manifest lists; ``ledger_head`` is the head that the seal pins.
+    """
+
+    number: str
+    case_number: str
+    created: str
+    signer: str
+    fingerprint: str
+    code: str
+    manifest_sha256: str
+    files: int
+    bytes: int
+    ledger_head: LedgerHead
+    valid: bool
+    trusted_as: str | None = None
+    timestamp: TimestampFacts | None = None
+    countersignatures: tuple[CountersignatureFacts, ...] = ()

@@ -9,7 +9,7 @@ file does not verify, else 4 if only an image is damaged, else 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +18,16 @@ from forensiq.custody.audit import audit_ledger, ledger_finding
 from forensiq.custody.case_file import missing_fields
 from forensiq.custody.case_folder import CaseFolder
 from forensiq.custody.package import Bindings, PackageState, compare_files, read_package
+from forensiq.custody.seal_check import SealContext, check_seal, seal_numbers
 from forensiq.custody.templates import load_template
+from forensiq.custody.timestamp import Certificate, load_roots
 from forensiq.custody.trust import trusted_keys
 from forensiq.errors import CaseFileError, CustodyError, ExitCode, UsageError
 from forensiq.model.finding import Cause, Finding, Severity
-from forensiq.model.ledger import LedgerHead, LedgerReport
+from forensiq.model.ledger import FileDigest, LedgerHead, LedgerReport, SealFacts
 from forensiq.procedures.case_pins import collect_pins
 
-__all__ = ["CaseVerification", "CheckedCase", "check_files", "exit_code_of", "trust_statement", "verify_case"]
+__all__ = ["CaseVerification", "CheckedCase", "check_case", "exit_code_of", "read_seals", "verify_case"]
 
 _IMAGE_CAUSES = (Cause.DATA, Cause.MISSING_SEGMENT)
 
@@ -46,7 +48,7 @@ class CaseVerification:
     ledger: LedgerReport
     files: int
     bytes: int
-    seals: tuple[str, ...]
+    seals: tuple[SealFacts, ...]
     started: str
     finished: str
     exit_code: int
@@ -55,53 +57,76 @@ class CaseVerification:
 
 @dataclass(frozen=True, slots=True)
 class CheckedCase:
-    """Ledger and files as checked, for procedures that go on from there."""
+    """The verification, and the digests of every file that it was made from."""
 
-    ledger: LedgerReport
-    state: PackageState
-    bindings: Bindings
-    findings: tuple[Finding, ...]
+    verification: CaseVerification
+    digests: Mapping[str, FileDigest]
 
 
 def verify_case(
-    root: Path, *, head: LedgerHead | None = None, advance: Callable[[int], None] = lambda _: None
+    root: Path,
+    *,
+    head: LedgerHead | None = None,
+    ca: Path | None = None,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> CaseVerification:
-    """Check the case in ``root``; see the module for the steps. Raises only if there is no ledger to read."""
+    """Check the case in ``root``; see the module for the steps. Raises only if there is no ledger to read.
+
+    ``head`` is one that you have on paper; ``ca`` the roots of the time stamp authority (PEM); ``advance`` gets the
+    bytes of each file that was hashed.
+    """
+    return check_case(root, head=head, ca=ca, advance=advance).verification
+
+
+def check_case(
+    root: Path,
+    *,
+    head: LedgerHead | None = None,
+    ca: Path | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> CheckedCase:
+    """As :func:`verify_case`, with the digests that were computed."""
     started = clock.rfc3339(clock.utc_now())
     folder = CaseFolder.open(root)
-    checked = check_files(folder, head=head, advance=advance)
-    findings = [*checked.findings, *_case_file(folder)]
-    code = exit_code_of(findings)
-    trusted, trust = trust_statement(checked.ledger)
-    verdict = {ExitCode.OK: "intact", ExitCode.VERIFICATION: "evidence_damaged"}.get(code, "custody_broken")
-    return CaseVerification(
-        case=str(root),
-        verdict=verdict,
-        summary=_summary(verdict, findings, checked),
-        trust=trust,
-        signers_trusted=trusted,
-        findings=tuple(findings),
-        ledger=checked.ledger,
-        files=len(checked.state.files),
-        bytes=sum(each.size for each in checked.state.files.values()),
-        seals=(),
-        started=started,
-        finished=clock.rfc3339(clock.utc_now()),
-        exit_code=int(code),
-    )
-
-
-def check_files(
-    folder: CaseFolder, *, head: LedgerHead | None = None, advance: Callable[[int], None] = lambda _: None
-) -> CheckedCase:
-    """Check the ledger and every file that it binds."""
     # 1. The ledger.
     bindings = Bindings()
     report = audit_ledger(folder.ledger, collect_pins(folder, head), names=trusted_keys(), visit=bindings.visit)
     # 2. The files.
     state = read_package(folder, advance=advance)
-    findings = (*report.findings, *compare_files(state, bindings.last))
-    return CheckedCase(report, state, bindings, findings)
+    findings = [*report.findings, *compare_files(state, bindings.last)]
+    # 3. case.toml.
+    findings += _case_file(folder)
+    # 4. Seals.
+    seals, about_seals = _seals(folder, state, bindings.last, load_roots(ca) if ca is not None else None)
+    findings += about_seals
+    # 5. Who signed.
+    trusted, trust = _trust(report)
+    # 6. The verdict.
+    code = exit_code_of(findings)
+    verdict = {ExitCode.OK: "intact", ExitCode.VERIFICATION: "evidence_damaged"}.get(code, "custody_broken")
+    verification = CaseVerification(
+        case=str(root),
+        verdict=verdict,
+        summary=_summary(verdict, findings, trusted, f"{report.head.count} ledger entries, {len(state.files)} files"),
+        trust=trust,
+        signers_trusted=trusted,
+        findings=tuple(findings),
+        ledger=report,
+        files=len(state.files),
+        bytes=sum(each.size for each in state.files.values()),
+        seals=seals,
+        started=started,
+        finished=clock.rfc3339(clock.utc_now()),
+        exit_code=int(code),
+    )
+    return CheckedCase(verification, state.files)
+
+
+def read_seals(folder: CaseFolder, roots: list[Certificate] | None = None) -> tuple[SealFacts, ...]:
+    """Return the seals of a case as they stand, each with whether its own signature holds; files are not hashed."""
+    context = SealContext(folder, PackageState({}, (), {}), {}, trusted_keys(), strict=False, roots=roots)
+    found = (check_seal(number, context)[0] for number in seal_numbers(folder))
+    return tuple(facts for facts in found if facts is not None)
 
 
 def exit_code_of(findings: list[Finding] | tuple[Finding, ...]) -> ExitCode:
@@ -112,8 +137,7 @@ def exit_code_of(findings: list[Finding] | tuple[Finding, ...]) -> ExitCode:
     return ExitCode.VERIFICATION if errors else ExitCode.OK
 
 
-def trust_statement(report: LedgerReport) -> tuple[bool, str]:
-    """Return whether every signer is in your list of trusted keys, and a sentence about it."""
+def _trust(report: LedgerReport) -> tuple[bool, str]:
     unknown = [signer for signer in report.signers if signer.trusted_as is None]
     if not report.signers:
         return False, "nobody signed anything"
@@ -127,8 +151,23 @@ def trust_statement(report: LedgerReport) -> tuple[bool, str]:
     )
 
 
+def _seals(
+    folder: CaseFolder, state: PackageState, bindings: Mapping[str, tuple[str, int]], roots: list[Certificate] | None
+) -> tuple[tuple[SealFacts, ...], list[Finding]]:
+    numbers = seal_numbers(folder)
+    seals: list[SealFacts] = []
+    findings: list[Finding] = []
+    trusted = trusted_keys()
+    for number in numbers:
+        strict = number == numbers[-1]
+        facts, found = check_seal(number, SealContext(folder, state, bindings, trusted, strict, roots))
+        findings += found
+        if facts is not None:
+            seals.append(facts)
+    return tuple(seals), findings
+
+
 def _case_file(folder: CaseFolder) -> list[Finding]:
-    # 3. case.toml.
     try:
         case = folder.read_case()
         return list(missing_fields(case, load_template(case.template)))
@@ -140,10 +179,10 @@ def _case_file(folder: CaseFolder) -> list[Finding]:
         return [ledger_finding("case.template_unknown", error.message, "case.toml", severity=Severity.WARNING)]
 
 
-def _summary(verdict: str, findings: list[Finding], checked: CheckedCase) -> str:
-    errors = sum(each.severity is Severity.ERROR for each in findings)
-    checks = f"{checked.ledger.head.count} ledger entries and {len(checked.state.files)} files checked"
+def _summary(verdict: str, findings: list[Finding], trusted: bool, checked: str) -> str:
     if verdict == "intact":
-        return f"intact: {checks}, nothing was changed since it was written down"
+        who = "signers known" if trusted else "signer unknown"
+        return f"intact, {who}: nothing was changed since it was written down ({checked})"
+    errors = sum(each.severity is Severity.ERROR for each in findings)
     what = "an image is damaged" if verdict == "evidence_damaged" else "the chain of custody does not verify"
-    return f"{what}: {errors} {'finding' if errors == 1 else 'findings'} ({checks})"
+    return f"{what}: {errors} {'finding' if errors == 1 else 'findings'} ({checked})"

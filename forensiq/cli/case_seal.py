@@ -1,0 +1,29 @@
+"""``forensiq case seal``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from forensiq.cli.case_view import show_seal
+from forensiq.cli.options import PATH, forensiq_command
+from forensiq.cli.run import Run
+from forensiq.cli.signing_options import key_choice, signing_options
+from forensiq.procedures.case_seal import seal_case
+
+__all__ = ["command"]
+
+
+@forensiq_command("seal", example="forensiq case seal cases/2026-014 --key lee.pem")
+@click.argument("folder", metavar="DIR", type=PATH)
+@signing_options
+def command(run: Run, folder: Path, key: Path | None, passphrase_fd: int | None) -> None:
+    """Check everything, then seal it: a signed list of every file, and a short code for the paper form."""
+    seal = seal_case(folder, key=key_choice(key, passphrase_fd))
+    if run.json:
+        run.result(seal)
+        return
+    run.print("  SEALED")
+    show_seal(run, seal)
+    run.print("  Next         write the seal code on the paper form; forensiq case countersign, case timestamp")
