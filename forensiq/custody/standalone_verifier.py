@@ -21,42 +21,44 @@ import sys
 import tempfile
 from typing import Any
 
-SPKI = bytes.fromhex("302a300506032b6570032100")  # RFC 8410: Ed25519, then 32 bytes
-problems: list[str] = []
+__all__ = ["main"]
+
+_SPKI = bytes.fromhex("302a300506032b6570032100")  # RFC 8410: Ed25519, then 32 bytes
+_problems: list[str] = []
 
 
-def problem(text: str) -> None:
-    problems.append(text)
+def _problem(text: str) -> None:
+    _problems.append(text)
     print("FAILED  " + ascii(text)[1:-1])
 
 
-def canonical(value: Any) -> bytes:
-    return json.dumps(order(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+def _canonical(value: Any) -> bytes:
+    return json.dumps(_order(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-def order(value: Any) -> Any:
+def _order(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: order(value[key]) for key in sorted(value, key=lambda key: key.encode("utf-16-be"))}
-    return [order(each) for each in value] if isinstance(value, list) else value
+        return {key: _order(value[key]) for key in sorted(value, key=lambda key: key.encode("utf-16-be"))}
+    return [_order(each) for each in value] if isinstance(value, list) else value
 
 
-def strict(data: bytes) -> Any:
+def _strict(data: bytes) -> Any:
     """Decode canonical JSON; ValueError for any other bytes."""
     value = json.loads(data.decode("utf-8"))
-    if canonical(value) != data:
+    if _canonical(value) != data:
         raise ValueError("not canonical JSON")
     return value
 
 
-def pem(public_key: str) -> str:
-    body = base64.b64encode(SPKI + bytes.fromhex(public_key)).decode()
+def _pem(public_key: str) -> str:
+    body = base64.b64encode(_SPKI + bytes.fromhex(public_key)).decode()
     return "-----BEGIN PUBLIC KEY-----\n" + body + "\n-----END PUBLIC KEY-----\n"
 
 
-def signature_holds(public_key: str, signature: bytes, data: bytes) -> bool:
+def _signature_holds(public_key: str, signature: bytes, data: bytes) -> bool:
     """Let openssl check an Ed25519 signature."""
     with tempfile.TemporaryDirectory() as folder:
-        names = {"key": pem(public_key).encode(), "sig": signature, "data": data}
+        names = {"key": _pem(public_key).encode(), "sig": signature, "data": data}
         for name, content in names.items():
             with open(os.path.join(folder, name), "wb") as file:
                 file.write(content)
@@ -76,7 +78,7 @@ def signature_holds(public_key: str, signature: bytes, data: bytes) -> bool:
         return subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
-def read(path: str, limit: int = 1 << 28) -> bytes:
+def _read(path: str, limit: int = 1 << 28) -> bytes:
     with open(path, "rb") as file:
         data = file.read(limit + 1)
     if len(data) > limit:
@@ -84,7 +86,7 @@ def read(path: str, limit: int = 1 << 28) -> bytes:
     return data
 
 
-def place_of(root: str, path: str) -> str:
+def _place_of(root: str, path: str) -> str:
     """Where a listed path lies; ValueError if it leads out of the case or through a link."""
     name = os.fsdecode(bytes.fromhex(path[5:])) if path.startswith("/hex/") else path
     place = root
@@ -99,9 +101,9 @@ def place_of(root: str, path: str) -> str:
     return place
 
 
-def check_file(root: str, path: str, sha256: str, size: int | None = None, md5: str | None = None) -> None:
+def _check_file(root: str, path: str, sha256: str, size: int | None = None, md5: str | None = None) -> None:
     try:
-        place, total = place_of(root, path), 0
+        place, total = _place_of(root, path), 0
         digests = [hashlib.sha256(), hashlib.new("md5")]
         with open(place, "rb") as file:
             for piece in iter(lambda: file.read(1 << 20), b""):
@@ -109,13 +111,13 @@ def check_file(root: str, path: str, sha256: str, size: int | None = None, md5: 
                 for digest in digests:
                     digest.update(piece)
     except (OSError, ValueError) as error:
-        problem("file " + path + " " + str(error))
+        _problem("file " + path + " " + str(error))
         return
     if digests[0].hexdigest() != sha256 or size not in (None, total) or md5 not in (None, digests[1].hexdigest()):
-        problem("file " + path + " was changed")
+        _problem("file " + path + " was changed")
 
 
-def check_ledger(root: str, sealed: Any) -> dict[str, tuple[str, int]]:
+def _check_ledger(root: str, sealed: Any) -> dict[str, tuple[str, int]]:
     """Check chain and sealed part; check the signature of later lines; return the files that the ledger binds."""
     bound: dict[str, tuple[str, int]] = {}
     previous, digest, offset, number = "0" * 64, hashlib.sha256(), 0, 0
@@ -129,29 +131,29 @@ def check_ledger(root: str, sealed: Any) -> dict[str, tuple[str, int]]:
             try:
                 if not line.endswith(b"\n"):
                     raise ValueError("is cut short or too long")
-                entry = strict(line[:-1])
+                entry = _strict(line[:-1])
                 if entry["seq"] != number or entry["previous"] != previous:
-                    problem(where + " does not follow the line before it")
+                    _problem(where + " does not follow the line before it")
                 if not inside:
                     signed = {name: entry[name] for name in entry if name != "signature"}
-                    if not signature_holds(entry["key"], bytes.fromhex(entry["signature"]), canonical(signed)):
-                        problem(where + " was changed after it was signed")
+                    if not _signature_holds(entry["key"], bytes.fromhex(entry["signature"]), _canonical(signed)):
+                        _problem(where + " was changed after it was signed")
                 bound.update({path: (sha256, number) for path, sha256 in entry["digests"].items()})
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                problem(where + " is no entry: " + str(error))
+                _problem(where + " is no entry: " + str(error))
             previous = hashlib.sha256(line[:-1]).hexdigest()
             if number == sealed["seq"] and previous != sealed["last_hash"]:
-                problem("the ledger's head is not the sealed one")
+                _problem("the ledger's head is not the sealed one")
     if offset < sealed["bytes"] or digest.hexdigest() != sealed["sha256"]:
-        problem("the ledger does not begin with what was sealed")
+        _problem("the ledger does not begin with what was sealed")
     return bound
 
 
-def check_manifest(root: str, folder: str, manifest: Any, data: bytes) -> bytes:
-    signature, key = read(os.path.join(folder, "manifest.sig")), manifest["signer"]["public_key"]
-    if read(os.path.join(folder, "signer.pem")) != pem(key).encode() or not signature_holds(key, signature, data):
-        problem("the manifest's signature does not hold")
-    bound = check_ledger(root, manifest["ledger"])
+def _check_manifest(root: str, folder: str, manifest: Any, data: bytes) -> bytes:
+    signature, key = _read(os.path.join(folder, "manifest.sig")), manifest["signer"]["public_key"]
+    if _read(os.path.join(folder, "signer.pem")) != _pem(key).encode() or not _signature_holds(key, signature, data):
+        _problem("the manifest's signature does not hold")
+    bound = _check_ledger(root, manifest["ledger"])
     listed = set()
     for each in manifest["files"]:
         listed.add(each["path"])
@@ -159,51 +161,51 @@ def check_manifest(root: str, folder: str, manifest: Any, data: bytes) -> bytes:
         if later[1] > manifest["ledger"]["seq"] and not each["path"].startswith("evidence/"):
             print("note    " + ascii(each["path"])[1:-1] + " was changed after the seal, the ledger says")
         else:
-            check_file(root, each["path"], each["sha256"], each["size"], each["md5"])
+            _check_file(root, each["path"], each["sha256"], each["size"], each["md5"])
     for path, (sha256, number) in bound.items():
         if number > manifest["ledger"]["seq"]:
-            check_file(root, path, sha256)
+            _check_file(root, path, sha256)
     for base, folders, names in os.walk(root):
         for name in names + [each for each in folders if os.path.islink(os.path.join(base, each))]:
             path = os.path.relpath(os.path.join(base, name), root).replace(os.sep, "/")
             if os.path.islink(os.path.join(base, name)):
-                problem("a link: " + path)
+                _problem("a link: " + path)
             try:
                 path.encode()
             except UnicodeEncodeError:
                 path = "/hex/" + os.fsencode(path).hex()
             if path not in listed and path not in bound and path != "ledger.jsonl":
-                problem("file " + path + " is neither under the seal nor in the ledger")
+                _problem("file " + path + " is neither under the seal nor in the ledger")
     return signature
 
 
-def check_countersignatures(folder: str, data: bytes, signature: bytes) -> None:
+def _check_countersignatures(folder: str, data: bytes, signature: bytes) -> None:
     for name in sorted(os.listdir(folder)):
         if name.startswith("countersign-") and name.endswith(".json"):
-            statement = read(os.path.join(folder, name), 1 << 20)
-            said, stem = strict(statement), os.path.join(folder, name[:-5])
+            statement = _read(os.path.join(folder, name), 1 << 20)
+            said, stem = _strict(statement), os.path.join(folder, name[:-5])
             same = said["manifest_sha256"] == hashlib.sha256(data).hexdigest()
             same = same and said["signature_sha256"] == hashlib.sha256(signature).hexdigest()
-            same = same and read(stem + ".pem") == pem(said["public_key"]).encode()
-            if same and signature_holds(said["public_key"], read(stem + ".sig"), statement):
+            same = same and _read(stem + ".pem") == _pem(said["public_key"]).encode()
+            if same and _signature_holds(said["public_key"], _read(stem + ".sig"), statement):
                 who = said["name"] + " (" + said["role"] + ")"
-                print("ok      countersigned: " + ascii(who)[1:-1] + " " + fingerprint(said["public_key"]))
+                print("ok      countersigned: " + ascii(who)[1:-1] + " " + _fingerprint(said["public_key"]))
             else:
-                problem(name + " does not hold")
+                _problem(name + " does not hold")
 
 
-def check_timestamp(folder: str, roots: str) -> None:
+def _check_timestamp(folder: str, roots: str) -> None:
     if os.path.exists(os.path.join(folder, "manifest.sig.tsr")):
         command = ["openssl", "ts", "-verify", "-data", "manifest.sig", "-in", "manifest.sig.tsr", "-CAfile", roots]
         done = subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
         if done == 0:
             print("ok      time stamp")
         else:
-            problem("the time stamp does not verify")
+            _problem("the time stamp does not verify")
 
 
-def fingerprint(public_key: str) -> str:
-    return hashlib.sha256(SPKI + bytes.fromhex(public_key)).hexdigest()
+def _fingerprint(public_key: str) -> str:
+    return hashlib.sha256(_SPKI + bytes.fromhex(public_key)).hexdigest()
 
 
 def main() -> int:
@@ -216,21 +218,21 @@ def main() -> int:
     try:
         seals = os.path.join(given.case, "seals")
         folder = os.path.join(seals, given.seal or max(os.listdir(seals)))
-        data = read(os.path.join(folder, "manifest.json"))
-        manifest = strict(data)
+        data = _read(os.path.join(folder, "manifest.json"))
+        manifest = _strict(data)
         text = base64.b32encode(hashlib.sha256(data).digest()[:20]).decode()
         if given.code and "".join(filter(str.isalnum, given.code.upper())) != text:
-            problem("the seal code is not the one you gave")
-        check_countersignatures(folder, data, check_manifest(given.case, folder, manifest, data))
+            _problem("the seal code is not the one you gave")
+        _check_countersignatures(folder, data, _check_manifest(given.case, folder, manifest, data))
         if given.ca:
-            check_timestamp(folder, os.path.abspath(given.ca))
+            _check_timestamp(folder, os.path.abspath(given.ca))
         print("seal code    " + "-".join(text[at : at + 4] for at in range(0, 32, 4)))
-        print("signed with  " + fingerprint(manifest["signer"]["public_key"]))
+        print("signed with  " + _fingerprint(manifest["signer"]["public_key"]))
         print("             compare both with what you have on paper: a key in a case does not say whose it is")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        problem("the seal cannot be read: " + str(error))
-    print("NOT INTACT" if problems else "INTACT")
-    return 5 if problems else 0
+        _problem("the seal cannot be read: " + str(error))
+    print("NOT INTACT" if _problems else "INTACT")
+    return 5 if _problems else 0
 
 
 if __name__ == "__main__":
