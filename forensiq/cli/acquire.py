@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from forensiq.cli.acquire_options import algorithms, block_size, case_fields, command_line, image_options, metadata
+from forensiq.cli.acquire_options import (
+    algorithms,
+    block_size,
+    case_choice,
+    case_fields,
+    case_options,
+    command_line,
+    image_options,
+    metadata,
+    place,
+)
 from forensiq.cli.acquire_view import show_end, show_plan, show_start
 from forensiq.cli.options import OFFSET, PATH, forensiq_command
 from forensiq.cli.run import Run
@@ -24,7 +34,7 @@ __all__ = ["command"]
     "acquire", example='sudo forensiq acquire /dev/sdb evidence/ITEM-1 --case-number 2026-014 --examiner "A. Lee"'
 )
 @click.argument("source")
-@click.argument("output", type=PATH)
+@click.argument("output", type=PATH, required=False)
 @click.option(
     "--format",
     "format_",
@@ -35,6 +45,7 @@ __all__ = ["command"]
 )
 @image_options
 @case_fields
+@case_options
 @click.option("--offset", type=OFFSET, help="Start of the part to acquire (bytes, or sectors as 63s).")
 @click.option("--length", type=OFFSET, help="Length of the part to acquire.")
 @click.option(
@@ -45,14 +56,15 @@ __all__ = ["command"]
 @click.option("--allow-writable", is_flag=True, help="Go on where the kernel's read-only flag cannot be set.")
 @click.option("--restore-flag", is_flag=True, help="Put the kernel's read-only flag back as it was, at the end.")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, write nothing.")
-def command(run: Run, source: str, output: Path, format_: str, **given: Any) -> ExitCode:  # noqa: ANN401
+def command(run: Run, source: str, output: Path | None, format_: str, **given: Any) -> ExitCode:  # noqa: ANN401
     """Copy SOURCE (a drive, a file or an image) into an image OUTPUT, with digests, record, log and map.
 
     OUTPUT is a path without ending: evidence/ITEM-1 becomes evidence/ITEM-1.E01 and so on.
     """
+    case = case_choice(given)
     request = AcquireRequest(
         source=source,
-        output=output,
+        output=place(output, case),
         format=format_,
         compression=given["compression"],
         segment_size=given["segment_size"],
@@ -73,6 +85,7 @@ def command(run: Run, source: str, output: Path, format_: str, **given: Any) -> 
         probe=not given["no_probe"],
         set_identifier=given["set_guid"],
         command=command_line(),
+        case=case,
     )
     if given["dry_run"]:
         plan = plan_only(request)

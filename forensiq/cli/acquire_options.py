@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from forensiq.cli.options import HASH, PATH, SIZE
+from forensiq.cli.signing_options import key_choice, signing_options
 from forensiq.errors import UsageError
 from forensiq.model.digest import DEFAULT_ALGORITHMS, HashAlgorithm
 from forensiq.model.image import ImageMetadata
+from forensiq.procedures.acquire_request import CaseChoice
 
-__all__ = ["DEFAULT_BLOCKS", "algorithms", "block_size", "case_fields", "command_line", "image_options", "metadata"]
+__all__ = [
+    "DEFAULT_BLOCKS",
+    "algorithms",
+    "block_size",
+    "case_choice",
+    "case_fields",
+    "case_options",
+    "command_line",
+    "image_options",
+    "metadata",
+    "place",
+]
 
 DEFAULT_BLOCKS = "16MiB"
 
@@ -56,6 +70,35 @@ def _apply(options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
         return function
 
     return decorate
+
+
+_CASE = (
+    click.option("--case", "case_folder", type=PATH, metavar="DIR", help="Case folder: it gives the place."),
+    click.option("--item", metavar="ID", help="The evidence item in the case."),
+)
+
+
+def case_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--case``, ``--item`` and the options of signing; pass them to :func:`case_choice`."""
+    decorated: Callable[..., Any] = _apply(_CASE)(signing_options(function))
+    return decorated
+
+
+def case_choice(given: dict[str, Any]) -> CaseChoice | None:
+    """Return the case and the item that were named; both or none."""
+    folder, item = given["case_folder"], given["item"]
+    if (folder is None) != (item is None):
+        raise UsageError("--case DIR and --item ID belong together")
+    return None if folder is None else CaseChoice(folder, item, key_choice(given["key"], given["passphrase_fd"]))
+
+
+def place(output: Path | None, case: CaseChoice | None) -> Path:
+    """Return the stem that was typed; in a case the case gives it."""
+    if output is not None and case is not None:
+        raise UsageError("the case folder gives the place: leave out OUTPUT", output=str(output))
+    if output is None and case is None:
+        raise UsageError("OUTPUT is missing", hint="name a path like evidence/ITEM-1, or use --case DIR --item ID")
+    return output if output is not None else Path()
 
 
 image_options = _apply(_IMAGE)

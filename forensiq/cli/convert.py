@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from forensiq.cli.acquire_options import algorithms, block_size, case_fields, command_line, image_options, metadata
+from forensiq.cli.acquire_options import (
+    algorithms,
+    block_size,
+    case_choice,
+    case_fields,
+    case_options,
+    command_line,
+    image_options,
+    metadata,
+    place,
+)
 from forensiq.cli.acquire_view import show_end, show_start
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
@@ -23,18 +33,20 @@ __all__ = ["command"]
 
 @forensiq_command("convert", example="forensiq convert evidence/ITEM-1.E01 work/ITEM-1 --format raw")
 @click.argument("image")
-@click.argument("output", type=PATH)
+@click.argument("output", type=PATH, required=False)
 @click.option("--format", "format_", type=click.Choice(["e01", "raw"]), required=True, help="The new format.")
 @image_options
 @case_fields
-def command(run: Run, image: str, output: Path, format_: str, **given: Any) -> ExitCode:  # noqa: ANN401
+@case_options
+def command(run: Run, image: str, output: Path | None, format_: str, **given: Any) -> ExitCode:  # noqa: ANN401
     """Store the medium of IMAGE in another format; digests are carried over and checked.
 
     OUTPUT is a path without ending. Case fields are those of IMAGE, unless others are given.
     """
+    case = case_choice(given)
     request = AcquireRequest(
         source=image,
-        output=output,
+        output=place(output, case),
         format=format_,
         compression=given["compression"],
         segment_size=given["segment_size"],
@@ -48,6 +60,7 @@ def command(run: Run, image: str, output: Path, format_: str, **given: Any) -> E
         segment_hash=not given["no_segment_hash"],
         set_identifier=given["set_guid"],
         command=command_line(),
+        case=case,
     )
     progress = Progress(0)
 

@@ -215,7 +215,8 @@ class AcquisitionRecord:
 
     ``status`` is ``complete``, ``complete_with_unreadable_sectors``, ``interrupted`` or ``failed``; ``failure`` and
     ``exit_code`` say why a run did not come to its end. ``digests`` are of the media bytes as stored (fill and padding
-    included); ``source_digests`` of the unpadded ones where they differ.
+    included); ``source_digests`` of the unpadded ones where they differ. In a case, ``item`` is the exhibit and
+    ``ledger_head`` where the ledger ended when the step had begun: a shorter ledger was cut.
     """
 
     status: str
@@ -252,6 +253,7 @@ class AcquisitionRecord:
     notes: tuple[str, ...] = ()
     failure: str | None = None
     exit_code: int = 0
+    item: str | None = None
     derived_from: Mapping[str, str] = field(default_factory=dict)
     ledger_head: LedgerHead | None = None
     schema: str = "forensiq/acquisition/1"

@@ -26,15 +26,18 @@ from forensiq.acquisition.pipeline import run_pipeline
 from forensiq.acquisition.reader import LinearReader, ReadJournal, ReadStrategy
 from forensiq.acquisition.result import PipelineResult
 from forensiq.clock import rfc3339, utc_now
-from forensiq.errors import ExitCode
+from forensiq.errors import ExitCode, Interrupted
 from forensiq.model.digest import DigestSet
 from forensiq.model.finding import Severity
+from forensiq.model.ledger import LedgerHead
 from forensiq.model.media_map import MediaMap
 from forensiq.model.records import AcquisitionRecord, CopyFacts, ImageFacts, VerificationRecord
 from forensiq.procedures.acquire_files import SidecarWriter, image_path
 from forensiq.procedures.acquire_job import AcquisitionJob, PlanFacts, plan_job
 from forensiq.procedures.acquire_request import AcquireRequest
 from forensiq.procedures.acquisition_record import Observed, make_record
+from forensiq.procedures.case_choice import bind_acquisition, placed_in_case
+from forensiq.procedures.custody_step import custody_step
 from forensiq.procedures.environment import clock_facts, tool_facts
 from forensiq.procedures.evidence import Evidence, open_evidence
 from forensiq.procedures.evidence_files import EvidenceFiles
@@ -47,7 +50,7 @@ __all__ = ["acquire", "exit_code_of", "plan_only", "prepare"]
 
 def exit_code_of(record: AcquisitionRecord) -> ExitCode:
     """Return the exit code that a record deserves: the worst thing that it says."""
-    if record.status not in ("complete", "complete_with_unreadable_sectors"):
+    if record.exit_code:
         return ExitCode(record.exit_code)
     if any(each.severity is Severity.ERROR for each in record.findings):
         return ExitCode.VERIFICATION
@@ -90,7 +93,22 @@ def acquire(
 
     ``stop`` asks for an end in good order. Raises :class:`~forensiq.errors.ForensiqError` where nothing was begun.
     """
-    progress = progress or Progress(0)
+    request = placed_in_case(request)
+    case, item, key = request.in_case
+    parameters = {"source": request.source, "item": item, "command": list(request.command)}
+    with custody_step(case, "acquire", parameters, key=key) as step:
+        record = _acquire(request, step.head, progress or Progress(0), stop or threading.Event(), on_start)
+        bind_acquisition(step, record, request)
+    return record
+
+
+def _acquire(
+    request: AcquireRequest,
+    ledger_head: LedgerHead | None,
+    progress: Progress,
+    stop: threading.Event,
+    on_start: Callable[[PlanFacts], None] | None,
+) -> AcquisitionRecord:
     started = rfc3339(utc_now())
     with ExitStack() as stack:
         evidence, job = prepare(request, stack)
@@ -98,7 +116,7 @@ def acquire(
         if on_start is not None:
             on_start(job.facts)
         job.begin()  # 4
-        result = _run(job, evidence, sidecars, progress, stop or threading.Event())  # 5
+        result = _run(job, evidence, sidecars, progress, stop)  # 5
         write_block = evidence.protection.end()  # 6
     observed = Observed(
         identity=job.identity,
@@ -113,6 +131,8 @@ def acquire(
         started=started,
         finished=rfc3339(utc_now()),
         derived_from=job.origin.facts,
+        item=request.in_case[1],
+        ledger_head=ledger_head,
         findings=job.findings + compare_with_origin(job.origin, result.digests or DigestSet()),
     )
     record = make_record(  # 7
@@ -126,7 +146,7 @@ def acquire(
     )
     sidecars.save_record(record)
     if result.complete and request.verify:
-        record = _verified(record, progress, stop)  # 8
+        record = _checked(record, progress, stop)  # 8
         sidecars.save_record(record)
     if result.complete:
         for files, seen_from_there in _records_of_copies(record, job):
@@ -170,7 +190,15 @@ def _run(
     )
 
 
-def _verified(record: AcquisitionRecord, progress: Progress, stop: threading.Event | None) -> AcquisitionRecord:
+def _checked(record: AcquisitionRecord, progress: Progress, stop: threading.Event) -> AcquisitionRecord:
+    try:
+        return _verified(record, progress, stop)
+    except Interrupted as stopped:
+        words = "interrupted while the image was read back: it is complete, and not verified"
+        return dataclasses.replace(record, failure=words, exit_code=int(stopped.exit_code))
+
+
+def _verified(record: AcquisitionRecord, progress: Progress, stop: threading.Event) -> AcquisitionRecord:
     def check(image: ImageFacts | None) -> VerificationRecord | None:
         return None if image is None else verify_image(image_path(image), progress=progress, stop=stop, read_back=True)
 

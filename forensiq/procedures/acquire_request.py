@@ -9,12 +9,22 @@ from forensiq.errors import UsageError
 from forensiq.model.digest import DEFAULT_ALGORITHMS, HashAlgorithm
 from forensiq.model.image import ImageMetadata
 from forensiq.model.quantity import MediaQuantity
+from forensiq.procedures.keys import KeyChoice
 
-__all__ = ["COMPRESSIONS", "DEFAULT_BLOCK_HASH_SIZE", "FORMATS", "AcquireRequest"]
+__all__ = ["COMPRESSIONS", "DEFAULT_BLOCK_HASH_SIZE", "FORMATS", "AcquireRequest", "CaseChoice"]
 
 FORMATS = ("e01", "raw")
 COMPRESSIONS = ("none", "fast", "best")
 DEFAULT_BLOCK_HASH_SIZE = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CaseChoice:
+    """The case folder and the item that a step belongs to, and the key that signs it."""
+
+    folder: Path
+    item: str
+    key: KeyChoice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +58,12 @@ class AcquireRequest:
     probe: bool = True
     set_identifier: str | None = None
     command: tuple[str, ...] = ()
+    case: CaseChoice | None = None
+
+    @property
+    def in_case(self) -> tuple[Path | None, str | None, KeyChoice | None]:
+        """Case folder, item and key; three times ``None`` without a case."""
+        return (None, None, None) if self.case is None else (self.case.folder, self.case.item, self.case.key)
 
     def check(self) -> None:
         """Refuse what contradicts itself, before anything is opened (:class:`~forensiq.errors.UsageError`)."""

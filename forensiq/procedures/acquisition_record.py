@@ -12,6 +12,7 @@ from forensiq.model.digest import DigestSet
 from forensiq.model.finding import Finding
 from forensiq.model.image import ImageManifest, ImageMetadata
 from forensiq.model.jsonable import to_json
+from forensiq.model.ledger import LedgerHead
 from forensiq.model.media_map import MediaMap, ReadStatus
 from forensiq.model.records import (
     AcquiredRange,
@@ -55,6 +56,8 @@ class Observed:
     derived_from: Mapping[str, str] | None = None
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    item: str | None = None
+    ledger_head: LedgerHead | None = None
 
 
 def unreadable_ranges(
@@ -179,6 +182,8 @@ def make_record(
         notes=observed.notes + ((trim,) if trim else ()),
         failure=str(result.failure) if result.failure is not None else None,
         exit_code=int(result.failure.exit_code) if result.failure is not None else 0,
+        item=observed.item,
+        ledger_head=observed.ledger_head,
         derived_from=observed.derived_from or {},
     )
 

@@ -269,3 +269,26 @@ def test_a_source_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     medium(tmp_path / "disk.dd", 4096)
     (tmp_path / "disk.dd").chmod(0)
     assert forensiq("acquire", "disk.dd", "X", "--json", folder=tmp_path).expect(8).json["error"] == "SourceError"
+
+
+def test_in_a_case_the_image_has_its_place_and_the_ledger_tells_the_story(tmp_path: Path) -> None:
+    medium(tmp_path / "disk.dd", MIB)
+    home = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "home")}
+    forensiq(
+        "case", "new", "C", "--number", "2026-14", "--examiner", "A. Lee", folder=tmp_path, environment=home
+    ).expect(0)
+    done = forensiq("acquire", "disk.dd", "--case", "C", "--item", "I-1", "--json", folder=tmp_path, environment=home)
+    record = done.expect(0).json
+    assert record["item"] == record["metadata"]["evidence_number"] == "I-1"
+    assert record["metadata"]["case_number"] == "2026-14"
+    assert record["ledger_head"]["count"] >= 2
+    assert (tmp_path / "C/evidence/I-1/I-1.E01").exists()
+    events = [json.loads(line) for line in (tmp_path / "C/ledger.jsonl").read_text().splitlines()]
+    actions = [each["action"] for each in events]
+    assert actions[-2:] == ["acquire.started", "acquire.finished"]
+    bound = events[-1]["digests"]
+    assert bound["evidence/I-1/I-1.E01"] == record["image"]["segments"][0]["sha256"]
+    forensiq("case", "verify", "C", folder=tmp_path, environment=home).expect(0)
+    refused = forensiq("acquire", "disk.dd", "--case", "C", "--item", "I-1", folder=tmp_path, environment=home)
+    refused.expect(6)
+    assert json.loads((tmp_path / "C/ledger.jsonl").read_text().splitlines()[-1])["action"] == "acquire.aborted"
