@@ -73,7 +73,8 @@ def _tell(
 
 
 def _keep(text: str) -> str | None:
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "forensiq"
+    home = os.environ.get("HOME") or tempfile.gettempdir()
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path(home, ".local", "state")) / "forensiq"
     now = rfc3339(utc_now())
     about = f"forensiq {__version__}, Python {platform.python_version()}, {platform.platform()}, {now}\n"
     for folder in (state, Path(tempfile.gettempdir())):
