@@ -25,6 +25,7 @@ from forensiq.procedures.evidence import Evidence
 from forensiq.procedures.evidence_files import EvidenceFiles, stem_of
 from forensiq.procedures.origin import Origin, origin_of
 from forensiq.procedures.ranges import part_of
+from forensiq.procedures.room import refuse_too_small
 from forensiq.procedures.sentences import range_sentence
 
 __all__ = ["AcquisitionJob", "PlanFacts", "plan_job"]
@@ -144,6 +145,12 @@ def plan_job(request: AcquireRequest, evidence: Evidence) -> AcquisitionJob:
     limits = worst_case(settings[0])
     for each in files:
         each.refuse_existing()
+    refuse_too_small(
+        (each.stem for each in files),
+        size=limits.size,
+        files=limits.segments,
+        allow_low_space=request.allow_low_space,
+    )
     return AcquisitionJob(
         request=request,
         identity=source.identity,
