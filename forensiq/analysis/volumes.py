@@ -113,7 +113,7 @@ def _mbr_unit(whole: Window, table: ParsedTable, unit: int) -> tuple[ParsedTable
 
 
 def _boot_code(whole: Window, table: ParsedTable) -> bool:
-    """Whether the boot sector of a file system only looks like a table: no entry, or the first leads out of the medium."""
+    """Whether a file system's boot sector only looks like a table: no entry, or the first leads out of the medium."""
     first = next(iter(table.slots), None)
     leads_out = first is None or first.start * table.sector_size >= whole.length
     return leads_out and any(content.kind is not ContentKind.SWAP for content in recognise(whole))

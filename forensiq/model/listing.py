@@ -179,7 +179,7 @@ class FileEntry:
     orphan: bool = False
     recovery: Recovery | None = None
     link_target: str | None = None
-    file_name_times: Mapping[str, str | None] | None = None
+    file_name_times: Mapping[str, str | int | None] | None = None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> FileEntry:
@@ -208,7 +208,7 @@ class FileEntry:
             orphan=value.get("orphan") is True,
             recovery=Recovery(recovery) if isinstance(recovery, str) else None,
             link_target=_text(value, "link_target"),
-            file_name_times={str(key): None if each is None else str(each) for key, each in times.items()}
+            file_name_times={key: each if isinstance(each, (str, int)) else None for key, each in times.items()}
             if isinstance(times, dict)
             else None,
         )

@@ -1,0 +1,33 @@
+"""Which image to look into, as it travels to a worker process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from forensiq.images import open_image
+from forensiq.images.base import EvidenceImage
+from forensiq.images.detect import detect_format
+from forensiq.images.raw import RawImage
+
+__all__ = ["ImageRef", "open_reference"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """An image by path. ``sector_size`` (bytes) overrides what it says of itself, for raw images of 4Kn drives."""
+
+    path: str
+    format: str | None = None
+    segments_in: tuple[str, ...] = ()
+    sector_size: int | None = None
+
+
+def open_reference(reference: ImageRef) -> EvidenceImage:
+    """Open the image, leniently: what can be read of it is looked into, and the rest is said to be missing."""
+    path = Path(reference.path)
+    name = reference.format or detect_format(path)
+    if name == "raw":
+        return RawImage(path, sector_size=reference.sector_size or 512)
+    folders = [Path(each) for each in reference.segments_in]
+    return open_image(path, format=name, segments_in=folders, lenient=True)

@@ -1,0 +1,165 @@
+"""What a worker can be asked: one function for each request, all inside the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from forensiq.analysis.frames import FrameKind
+from forensiq.analysis.tsk import TskError, TskFileSystem, TskImage, TskPool, library
+from forensiq.analysis.volumes import read_volumes
+from forensiq.analysis.walk import Progress, Walk
+from forensiq.analysis.window import Window
+from forensiq.analysis.worker import Channel
+from forensiq.images.base import EvidenceImage
+from forensiq.model.jsonable import to_json
+from forensiq.model.listing import ContentKind
+
+__all__ = ["HANDLERS", "Request", "Session"]
+
+Request = dict[str, Any]
+
+_READS = 3
+"""The cell that counts reads: while it moves, the worker is alive."""
+
+FILE_SYSTEM_TYPES = {
+    "": 0,
+    "NTFS": 0x00000001,
+    "FAT12": 0x00000002,
+    "FAT16": 0x00000004,
+    "FAT32": 0x00000008,
+    "exFAT": 0x0000000A,
+    "UFS1": 0x00000010,
+    "UFS2": 0x00000040,
+    "ext2": 0x00000080,
+    "ext3": 0x00000100,
+    "ext4": 0x00002000,
+    "ISO 9660": 0x00000800,
+    "HFS+": 0x00001000,
+    "HFSX": 0x00001000,
+}
+"""Content name → ``TSK_FS_TYPE_ENUM``; 0 lets the library find out."""
+
+
+class Session:
+    """An open image and the file systems in it that were opened so far."""
+
+    def __init__(self, image: EvidenceImage, channel: Channel, cells: memoryview) -> None:
+        self.image = image
+        self.channel = channel
+        self.cells = cells
+        self.tsk = TskImage(library(), image, image.sector_size, self._count_read)
+        self._open: dict[tuple[int, int | None, str], TskFileSystem] = {}
+        self._pools: dict[int, TskPool] = {}
+
+    def _count_read(self) -> None:
+        self.cells[_READS] += 1
+
+    def pool(self, offset: int) -> TskPool:
+        """Return the container of volumes at a byte offset."""
+        if offset not in self._pools:
+            self._pools[offset] = TskPool(self.tsk, offset)
+        return self._pools[offset]
+
+    def file_system(self, request: Request) -> TskFileSystem:
+        """Return the file system that a request names by ``offset``, ``pool_block`` and ``type``."""
+        key = (int(request["offset"]), request.get("pool_block"), str(request.get("type") or ""))
+        if key not in self._open:
+            offset, block, name = key
+            if block is None:
+                self._open[key] = TskFileSystem(self.tsk, offset, FILE_SYSTEM_TYPES.get(name, 0))
+            else:
+                self._open[key] = self.pool(offset).open_volume(int(block))
+        return self._open[key]
+
+
+def _volumes(session: Session, request: Request) -> None:
+    system = read_volumes(session.image, sector_size=request.get("sector_size"))
+    pools: dict[str, Any] = {}
+    for volume in system.volumes:
+        content = volume.content(ContentKind.CONTAINER)
+        if volume.index is None or content is None or content.name != "APFS container":
+            continue
+        try:
+            found = session.pool(volume.offset).volumes()
+        except TskError as error:
+            pools[str(volume.index)] = {"message": error.message}
+            continue
+        pools[str(volume.index)] = {
+            "volumes": [
+                {"name": each.name, "block": each.block, "blocks": each.blocks, "encrypted": each.encrypted}
+                for each in found
+            ]
+        }
+    session.channel.value(FrameKind.VALUE, {"system": to_json(system), "pools": pools})
+
+
+def _open_file_system(session: Session, request: Request) -> None:
+    fs = session.file_system(request)
+    facts = {
+        "name": fs.name,
+        "block_size": fs.block_size,
+        "first_block": fs.info.first_block,
+        "last_block": fs.info.last_block,
+        "last_block_in_image": fs.info.last_block_act,
+        "root": fs.info.root_inum,
+        "last_inode": fs.info.last_inum,
+    }
+    session.channel.value(FrameKind.VALUE, facts)
+
+
+def _walk(session: Session, request: Request) -> None:
+    channel, cells = session.channel, session.cells
+    cells[0] = cells[1] = cells[2] = 0
+    fs = session.file_system(request)
+    drop = int(request.get("drop", 0))
+    only_deleted = bool(request.get("deleted"))
+    line = channel.line
+    made = 0
+
+    def emit(text: str) -> None:
+        nonlocal made
+        if only_deleted and '"allocated":false' not in text:
+            return
+        made += 1
+        if made > drop:
+            line(text)
+
+    def report(inode: int, path: str, why: str) -> None:
+        channel.report(inode=inode, path=path, message=why)
+
+    walk = Walk(
+        fs,
+        int(request["partition"]),
+        int(request["offset"]),
+        line if not drop and not only_deleted else emit,
+        report,
+        Progress(cells),
+        frozenset((int(inode), int(index)) for inode, index in request.get("skip", ())),
+        recurse=bool(request.get("recurse", True)),
+        recovery=bool(request.get("recovery", True)),
+    )
+    exact = request.get("path_hex")
+    start = request.get("start")
+    walk.run(
+        None if start is None else int(start),
+        str(request.get("path", "/")),
+        None if exact is None else bytes.fromhex(exact),
+    )
+    unreadable = session.tsk.unreadable
+    if unreadable:
+        channel.report(unreadable=[list(each) for each in unreadable[:1000]], message="parts of the image are missing")
+        unreadable.clear()
+
+
+def _read_medium(session: Session, request: Request) -> None:
+    data = Window(session.image).read(int(request["at"]), int(request["length"]))
+    session.channel.send(FrameKind.DATA, data)
+
+
+HANDLERS: dict[str, Callable[[Session, Request], None]] = {
+    "volumes": _volumes,
+    "open": _open_file_system,
+    "walk": _walk,
+    "read_medium": _read_medium,
+}

@@ -1,0 +1,122 @@
+"""The process that parses evidence: opens the image, locks itself in, and answers requests until its input ends.
+
+Started by :mod:`forensiq.analysis.client` as ``python -m forensiq.analysis.worker``, with one line of JSON on stdin
+that says what to open. It has no way to write to a file or to reach the network, and only so much memory; when a C
+library crashes or hangs in it, the parent loses one answer and starts another.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import sys
+import sysconfig
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from forensiq.analysis.frames import FrameKind, encode_frame
+from forensiq.analysis.opening import ImageRef, open_reference
+from forensiq.analysis.sandbox import enter_sandbox
+from forensiq.errors import ForensiqError
+from forensiq.images.base import EvidenceImage
+
+__all__ = ["Channel", "main"]
+
+_BATCH = 1500
+"""Lines in a frame: about 500 KiB."""
+
+
+class Channel:
+    """The way to the parent."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._lines: list[str] = []
+
+    def send(self, kind: FrameKind, payload: bytes | memoryview = b"") -> None:
+        """Send one frame, after what was held back."""
+        self.flush_lines()
+        self._out.write(encode_frame(kind, payload))
+        self._out.write(payload)
+        self._out.flush()
+
+    def value(self, kind: FrameKind, value: object) -> None:
+        """Send a JSON object."""
+        self.send(kind, json.dumps(value).encode("ascii"))
+
+    def line(self, text: str) -> None:
+        """Send a line of JSON, with others."""
+        self._lines.append(text)
+        if len(self._lines) >= _BATCH:
+            self.flush_lines()
+
+    def flush_lines(self) -> None:
+        """Send what was held back."""
+        if self._lines:
+            self._lines.append("")
+            payload = "\n".join(self._lines).encode("ascii")
+            self._lines.clear()
+            self._out.write(encode_frame(FrameKind.LINES, payload))
+            self._out.write(payload)
+            self._out.flush()
+
+    def report(self, **facts: object) -> None:
+        """Send something that could not be read."""
+        self.value(FrameKind.REPORT, facts)
+
+
+def _readable(image: EvidenceImage, reference: ImageRef) -> set[str]:
+    """What stays readable: the image, Python with its packages, the system's libraries, forensiq itself."""
+    first = Path(reference.path).resolve()
+    places = {str(first.parent if first.is_file() else first), *reference.segments_in}
+    places |= {str((first.parent / segment.path).resolve().parent) for segment in image.segments}
+    places |= {path for path in sys.path if path}
+    places |= {sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return places | {"/lib", "/lib64", "/usr/lib", "/usr/lib64", sys.base_prefix, "/dev/null", "/dev/urandom"}
+
+
+def _serve(image: EvidenceImage, channel: Channel, cells: memoryview, requests: BinaryIO) -> None:
+    from forensiq.analysis.requests import HANDLERS, Session
+
+    session = Session(image, channel, cells)
+    handlers: dict[str, Callable[[Session, dict[str, Any]], None]] = HANDLERS
+    for line in requests:
+        request = json.loads(line)
+        try:
+            handlers[request["do"]](session, request)
+        except ForensiqError as error:
+            channel.value(FrameKind.FAILED, {"kind": type(error).__name__, "message": error.message})
+        except MemoryError:
+            channel.value(FrameKind.FAILED, {"kind": "MemoryError", "message": "more memory needed than is allowed"})
+        else:
+            channel.send(FrameKind.DONE)
+
+
+def main() -> None:
+    """Serve one parent."""
+    requests = os.fdopen(os.dup(0), "rb")
+    channel = Channel(os.fdopen(os.dup(1), "wb", buffering=1 << 16))
+    # Whatever a library prints goes to the parent's error stream, never into the frames.
+    os.dup2(2, 1)
+    start = json.loads(requests.readline())
+    shared = mmap.mmap(start["progress"], mmap.PAGESIZE)
+    cells = memoryview(shared).cast("q")
+    reference = ImageRef(
+        start["path"], start["format"], tuple(start["segments_in"]), start["sector_size"]
+    )
+    try:
+        image = open_reference(reference)
+    except ForensiqError as error:
+        channel.value(FrameKind.FAILED, {"kind": type(error).__name__, "message": error.message})
+        return
+    report = enter_sandbox(_readable(image, reference), start["memory"])
+    size = {"size": image.size, "sector_size": reference.sector_size or image.sector_size, "format": image.format}
+    channel.value(FrameKind.VALUE, {"sandbox": asdict(report), **size})
+    _serve(image, channel, cells, requests)
+
+
+if __name__ == "__main__":
+    main()
