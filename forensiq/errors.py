@@ -23,7 +23,8 @@
     │   └── SourceLostError          8  vanished, changed its size, does not answer: resumable
     ├── ImageFormatError             9  not an image that forensiq can read
     │   ├── MissingSegmentError      9
-    │   └── RecordFormatError        9  a record or report that forensiq cannot read
+    │   ├── RecordFormatError        9  a record or report that forensiq cannot read
+    │   └── UnsupportedContentError  9  nothing in the image that can be looked into
     ├── NoReferenceError            10  nothing to verify against
     └── Interrupted                130  stopped by the user: resumable
 
@@ -59,6 +60,7 @@ __all__ = [
     "SourceLostError",
     "SourceReadError",
     "UnknownHashError",
+    "UnsupportedContentError",
     "UsageError",
     "VerificationFailed",
     "WriteBlockError",
@@ -212,6 +214,10 @@ class MissingSegmentError(ImageFormatError):
 
 class RecordFormatError(ImageFormatError):
     """A record or report that forensiq cannot read (facts: where in it)."""
+
+
+class UnsupportedContentError(ImageFormatError):
+    """The image opens, but nothing in it can be looked into: encrypted, or of a kind that is not supported."""
 
 
 class NoReferenceError(ForensiqError):

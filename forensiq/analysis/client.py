@@ -34,12 +34,13 @@ _READ = 1 << 20
 _ERRORS = {each.__name__: each for each in (ImageFormatError, MissingSegmentError, SourceError)}
 
 
-class RequestFailed(ForensiqError):
-    """The worker is well, but could not do what it was asked; ``kind`` names its error."""
+class RequestFailed(Exception):
+    """The worker is well, but could not do what it was asked; ``kind`` names its error. Never leaves the analysis."""
 
     def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message, kind=kind)
+        super().__init__(message)
         self.kind = kind
+        self.message = message
 
 
 class WorkerPlace:
@@ -51,11 +52,15 @@ class WorkerPlace:
         self.lines = lines
 
 
-class WorkerDied(ForensiqError):
-    """A worker crashed, hung, ran out of memory or broke the protocol; ``place`` tells where it was."""
+class WorkerDied(Exception):
+    """A worker crashed, hung, ran out of memory or broke the protocol; ``place`` tells where it was.
+
+    Never leaves the analysis: it becomes a loss with its place, or a sentence for people.
+    """
 
     def __init__(self, reason: str, place: WorkerPlace) -> None:
-        super().__init__(f"the process that reads the image {reason}", reason=reason)
+        self.message = f"the process that reads the image {reason}"
+        super().__init__(self.message)
         self.reason = reason
         self.place = place
 

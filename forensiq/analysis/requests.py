@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -152,6 +153,45 @@ def _walk(session: Session, request: Request) -> None:
         unreadable.clear()
 
 
+def _find(session: Session, request: Request) -> None:
+    """Answer with the lines of the entry at a path: all of its streams, deleted namesakes after the allocated one."""
+    fs = session.file_system(request)
+    cells = session.cells
+    parts = [part for part in str(request["path"]).split("/") if part]
+    inode, prefix, exact = fs.info.root_inum, "/", b"/"
+    found: list[Request] = []
+    for depth, part in enumerate(parts):
+        lines: list[str] = []
+        progress = Progress(cells)
+        walk = Walk(
+            fs,
+            int(request["partition"]),
+            int(request["offset"]),
+            lines.append,
+            lambda *_: None,
+            progress,
+            recurse=False,
+        )
+        walk.run(inode, prefix, exact)
+        wanted = prefix + part
+        values = [json.loads(line) for line in lines]
+        found = [value for value in values if _is_named(value, wanted)]
+        found.sort(key=lambda value: not value["allocated"])
+        if depth + 1 < len(parts):
+            folder = next((value for value in found if value["type"] in ("directory", "virtual_directory")), None)
+            if folder is None:
+                return
+            inode, prefix, exact = folder["inode"], wanted + "/", exact + part.encode("utf-8", "surrogateescape") + b"/"
+    for value in found:
+        session.channel.line(json.dumps(value))
+
+
+def _is_named(value: Request, wanted: str) -> bool:
+    if value.get("path_hex") is not None:
+        return bool(bytes.fromhex(value["path_hex"]) == wanted.encode("utf-8", "surrogateescape"))
+    return bool(value["path"] == wanted)
+
+
 def _read_medium(session: Session, request: Request) -> None:
     data = Window(session.image).read(int(request["at"]), int(request["length"]))
     session.channel.send(FrameKind.DATA, data)
@@ -161,5 +201,6 @@ HANDLERS: dict[str, Callable[[Session, Request], None]] = {
     "volumes": _volumes,
     "open": _open_file_system,
     "walk": _walk,
+    "find": _find,
     "read_medium": _read_medium,
 }

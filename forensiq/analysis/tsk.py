@@ -25,7 +25,7 @@ from forensiq.analysis.tsk_structs import (
     PoolVolume,
 )
 from forensiq.analysis.window import Medium
-from forensiq.errors import ForensiqError, ImageDamageError, SourceReadError
+from forensiq.errors import ImageDamageError, SourceReadError
 
 __all__ = [
     "NTFS_DATA",
@@ -89,8 +89,12 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 }
 
 
-class TskError(ForensiqError):
-    """The Sleuth Kit could not do it; the message is its own."""
+class TskError(Exception):
+    """The Sleuth Kit could not do it; the message is its own. Never leaves a worker."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class Library:

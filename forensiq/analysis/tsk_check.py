@@ -123,23 +123,11 @@ def _ours(fs: Any, lib: Any) -> dict[str, int | bytes]:
 
 def _metadata(pointer: int) -> dict[str, int | bytes]:
     values = META.unpack(ctypes.string_at(pointer, META.size))
-    keys = (
-        "flags",
-        "addr",
-        "type",
-        "mode",
-        "nlink",
-        "size",
-        "uid",
-        "gid",
-        "mtime",
-        "mtime_nano",
-        "atime",
-        "atime_nano",
-    )
-    keys += ("ctime", "ctime_nano", "crtime", "crtime_nano")
-    result = {f"meta.{key}": value for key, value in zip(keys, values[1:], strict=True)}
-    return result | {"meta.seq": Metadata.from_address(pointer).seq}
+    keys = ["flags", "addr", "type", "mode", "nlink", "size", "uid", "gid", "mtime", "mtime_nano"]
+    keys += ["atime", "atime_nano", "ctime", "ctime_nano", "crtime", "crtime_nano"]
+    result: dict[str, int | bytes] = {f"meta.{key}": value for key, value in zip(keys, values[1:], strict=True)}
+    result["meta.seq"] = Metadata.from_address(pointer).seq
+    return result
 
 
 def _content(fs: Any, lib: Any, address: int) -> dict[str, int | bytes]:

@@ -76,6 +76,7 @@ class Walk:
         skip: frozenset[tuple[int, int]] = frozenset(),
         *,
         recovery: bool = True,
+        recurse: bool = True,
     ) -> None:
         self._fs = fs
         self._lib = fs.lib
@@ -83,6 +84,7 @@ class Walk:
         self._report = report
         self._progress = progress
         self._skip = skip
+        self._recurse = recurse
         self._head = f'{{"partition":{partition},"partition_offset":{partition_offset},"path":'
         self._judge = RecoveryJudge(fs) if recovery else None
         self._add_meta = _ADD_META(fs.info.file_add_meta)
@@ -201,7 +203,8 @@ class Walk:
                 )
                 cells[2] += 1
             if (
-                meta_type in _META_DIRECTORIES
+                self._recurse
+                and meta_type in _META_DIRECTORIES
                 and kind in _NAME_DIRECTORIES
                 and (flags & _ALLOCATED or meta_flags & _UNALLOCATED)
                 and name not in (b".", b"..")

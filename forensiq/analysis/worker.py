@@ -79,7 +79,9 @@ def _readable(image: EvidenceImage, reference: ImageRef) -> set[str]:
 
 
 def _serve(image: EvidenceImage, channel: Channel, cells: memoryview, requests: BinaryIO) -> None:
+    # Imported late, inside the sandbox: this is where the C library is loaded.
     from forensiq.analysis.requests import HANDLERS, Session
+    from forensiq.analysis.tsk import TskError
 
     session = Session(image, channel, cells)
     handlers: dict[str, Callable[[Session, dict[str, Any]], None]] = HANDLERS
@@ -87,7 +89,7 @@ def _serve(image: EvidenceImage, channel: Channel, cells: memoryview, requests: 
         request = json.loads(line)
         try:
             handlers[request["do"]](session, request)
-        except ForensiqError as error:
+        except (ForensiqError, TskError) as error:
             channel.value(FrameKind.FAILED, {"kind": type(error).__name__, "message": error.message})
         except MemoryError:
             channel.value(FrameKind.FAILED, {"kind": "MemoryError", "message": "more memory needed than is allowed"})
@@ -104,9 +106,7 @@ def main() -> None:
     start = json.loads(requests.readline())
     shared = mmap.mmap(start["progress"], mmap.PAGESIZE)
     cells = memoryview(shared).cast("q")
-    reference = ImageRef(
-        start["path"], start["format"], tuple(start["segments_in"]), start["sector_size"]
-    )
+    reference = ImageRef(start["path"], start["format"], tuple(start["segments_in"]), start["sector_size"])
     try:
         image = open_reference(reference)
     except ForensiqError as error:

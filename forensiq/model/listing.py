@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from forensiq.model.finding import Finding
-from forensiq.model.jsonable import Json
+from forensiq.model.jsonable import Json, to_json
 
 __all__ = ["Content", "ContentKind", "FileEntry", "Locator", "Recovery", "Volume", "VolumeKind", "VolumeSystem"]
 
@@ -213,10 +214,23 @@ class FileEntry:
             else None,
         )
 
+    def to_line(self) -> bytes:
+        """Return the entry as a line of JSON, with a line feed."""
+        value = {key: each for key, each in _json_object(self).items() if each is not None or key in _ALWAYS}
+        return json.dumps(value).encode("ascii") + b"\n"
+
     @property
     def exact_path(self) -> bytes:
         """The bytes of the path as they are on the medium."""
         return bytes.fromhex(self.path_hex) if self.path_hex is not None else self.path.encode("utf-8", "surrogatepass")
+
+
+_ALWAYS = frozenset({"size", "mtime", "atime", "ctime", "crtime", "mode", "uid", "gid", "stream"})
+
+
+def _json_object(entry: FileEntry) -> dict[str, Json]:
+    value = to_json(entry)
+    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Mapping[str, Json], key: str) -> str | None:

@@ -1,0 +1,262 @@
+"""Looks into an image through workers, and goes on where one of them dies.
+
+A walk is deterministic: behind a crash or a hang a new worker walks again, passes over the entry that killed the
+last one, and drops the lines that were given already. What was lost is a :class:`Loss` with its locator.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self
+
+from forensiq.analysis.client import RequestFailed, Worker, WorkerDied
+from forensiq.analysis.frames import FrameKind
+from forensiq.analysis.opening import ImageRef
+from forensiq.errors import ForensiqError
+from forensiq.model.extent import Extent
+from forensiq.model.from_json import from_json
+from forensiq.model.listing import (
+    Content,
+    ContentKind,
+    FileEntry,
+    Locator,
+    Volume,
+    VolumeKind,
+    VolumeSystem,
+)
+
+__all__ = ["Explorer", "FileSystemRef", "Loss", "VolumeState", "entries_of"]
+
+_MOST_DEATHS = 25
+"""Workers that one walk may cost before the rest of the file system is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Something that could not be looked into: where, and why."""
+
+    where: Locator
+    message: str
+    unreadable: tuple[Extent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystemRef:
+    """A file system in a volume; ``type`` names it where more than one shares the place."""
+
+    volume: Volume
+    type: str = ""
+    pool_offset: int | None = None
+    pool_block: int | None = None
+
+    def request(self) -> dict[str, object]:
+        """Return what a request names it by."""
+        offset = self.volume.offset if self.pool_offset is None else self.pool_offset
+        return {
+            "partition": self.volume.index or 0,
+            "offset": offset,
+            "pool_block": self.pool_block,
+            "type": self.type,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeState:
+    """Whether a volume can be looked into. ``reason`` says why not, in words for people."""
+
+    volume: Volume
+    file_systems: tuple[FileSystemRef, ...]
+    reason: str | None = None
+
+
+class Explorer:
+    """An image that is being looked into. Use it from one thread; one answer at a time."""
+
+    def __init__(self, reference: ImageRef, *, stall: float = 60.0) -> None:
+        self.reference = reference
+        self.losses: list[Loss] = []
+        self._stall = stall
+        self._worker: Worker | None = None
+        try:
+            self.facts: Mapping[str, Any] = self.worker.facts
+        except WorkerDied as error:
+            raise ForensiqError(f"{reference.path}: {error.message} while it opened the image") from None
+        self._pools: dict[int, tuple[int, int, bool]] = {}
+
+    @property
+    def worker(self) -> Worker:
+        """A living worker."""
+        if self._worker is None:
+            self._worker = Worker(self.reference, stall=self._stall)
+        return self._worker
+
+    def drop_worker(self) -> None:
+        """End the worker; the next question starts another one."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def close(self) -> None:
+        """End everything; may be called twice."""
+        self.drop_worker()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def volumes(self) -> VolumeSystem:
+        """Return the partition listing, with the volumes inside APFS containers after their container."""
+        try:
+            answer = self.worker.value("volumes", sector_size=self.reference.sector_size)
+        except (WorkerDied, RequestFailed) as error:
+            self.drop_worker()
+            raise ForensiqError(f"{self.reference.path}: {error.message} while it looked for volumes") from None
+        system = from_json(VolumeSystem, answer["system"])
+        rows = list(system.volumes)
+        number = max((row.index or 0 for row in rows), default=0)
+        for key, pool in dict(answer["pools"]).items():
+            at = next(place for place, row in enumerate(rows) if row.index == int(key) and row.is_volume)
+            container = rows[at]
+            for each in pool.get("volumes", ()):
+                number += 1
+                at += 1
+                rows.insert(at, _pool_volume(container, number, each))
+                self._pools[number] = (container.offset, int(each["block"]), bool(each["encrypted"]))
+        return replace(system, volumes=tuple(rows))
+
+    def state(self, volume: Volume) -> VolumeState:
+        """Find out whether a volume can be looked into, by asking The Sleuth Kit; a crash of it is a reason too."""
+        encrypted = volume.content(ContentKind.ENCRYPTION)
+        if encrypted is not None:
+            return VolumeState(volume, (), f"encrypted ({encrypted.name}): its files cannot be listed without the key")
+        pool = self._pools.get(volume.index or 0) if volume.kind is VolumeKind.POOL_VOLUME else None
+        names = [each.name for each in volume.contents if each.kind is ContentKind.FILE_SYSTEM]
+        candidates = [FileSystemRef(volume)]
+        if pool is not None:
+            candidates = [FileSystemRef(volume, pool_offset=pool[0], pool_block=pool[1])]
+        elif len(names) > 1:
+            candidates = [FileSystemRef(volume, name) for name in names]
+        opened: list[FileSystemRef] = []
+        failures: list[str] = []
+        for candidate in candidates:
+            try:
+                self.worker.value("open", **candidate.request())
+                opened.append(candidate)
+            except RequestFailed as error:
+                failures.append(error.message)
+            except WorkerDied as error:
+                self.drop_worker()
+                failures.append(error.message)
+        return VolumeState(volume, tuple(opened), None if opened else _why_not(volume, failures))
+
+    def walk(
+        self,
+        fs: FileSystemRef,
+        *,
+        recurse: bool = True,
+        deleted: bool = False,
+        recovery: bool = True,
+        start: FileEntry | None = None,
+        do: str = "walk",
+        **more: object,
+    ) -> Iterator[bytes]:
+        """Yield batches of entries, as lines of JSON; what is lost on the way is added to :attr:`losses`.
+
+        ``start`` is the directory to begin with; ``deleted`` leaves only entries that are not allocated.
+        """
+        delivered = 0
+        skip: list[tuple[int, int]] = []
+        request = fs.request() | {"recurse": recurse, "deleted": deleted, "recovery": recovery} | more
+        if start is not None:
+            exact = None if start.path_hex is None else (start.exact_path + b"/").hex()
+            request |= {"start": start.inode, "path": start.path + "/", "path_hex": exact}
+        while True:
+            try:
+                for kind, payload in self.worker.ask(do, **request, skip=skip, drop=delivered):
+                    if kind is FrameKind.LINES:
+                        delivered += payload.count(b"\n")
+                        yield payload
+                    elif kind is FrameKind.REPORT:
+                        self._report(fs, json.loads(payload))
+                return
+            except RequestFailed as error:
+                self._lost(fs, error.message)
+                return
+            except WorkerDied as error:
+                self.drop_worker()
+                place = (error.place.inode, error.place.index)
+                self._lost(fs, error.message, error.place.inode)
+                if place in skip or len(skip) >= _MOST_DEATHS:
+                    self._lost(fs, "too many crashes: the rest of this file system is not listed")
+                    return
+                skip.append(place)
+
+    def find(self, fs: FileSystemRef, path: str) -> list[FileEntry]:
+        """Return the entries at a path: the streams of the allocated one first, deleted namesakes after it."""
+        try:
+            frames = list(self.worker.ask("find", path=path, **fs.request()))
+        except WorkerDied as error:
+            self.drop_worker()
+            self._lost(fs, error.message, error.place.inode)
+            return []
+        except RequestFailed as error:
+            self._lost(fs, error.message)
+            return []
+        return [entry for kind, payload in frames if kind is FrameKind.LINES for entry in entries_of(payload)]
+
+    def locator(self, fs: FileSystemRef, inode: int | None = None, path: str | None = None) -> Locator:
+        """Return where something in a file system is."""
+        return Locator(self.reference.path, fs.volume.offset, fs.volume.index, inode, path=path)
+
+    def _lost(self, fs: FileSystemRef, message: str, inode: int | None = None, path: str | None = None) -> None:
+        self.losses.append(Loss(self.locator(fs, inode, path), message))
+
+    def _report(self, fs: FileSystemRef, value: Mapping[str, Any]) -> None:
+        inode, path = value.get("inode"), value.get("path")
+        extents = tuple(Extent(int(offset), int(length)) for offset, length in value.get("unreadable", ()))
+        where = self.locator(fs, inode if isinstance(inode, int) else None, path if isinstance(path, str) else None)
+        self.losses.append(Loss(where, str(value.get("message")), extents))
+
+
+def entries_of(batch: bytes) -> Iterator[FileEntry]:
+    """Yield the entries of a batch of lines."""
+    for line in batch.splitlines():
+        yield FileEntry.from_json(json.loads(line))
+
+
+def _pool_volume(container: Volume, number: int, facts: Mapping[str, Any]) -> Volume:
+    encrypted = bool(facts["encrypted"])
+    kind = ContentKind.ENCRYPTION if encrypted else ContentKind.FILE_SYSTEM
+    name = "APFS (encrypted)" if encrypted else "APFS"
+    return Volume(
+        index=number,
+        kind=VolumeKind.POOL_VOLUME,
+        offset=container.offset,
+        length=container.length,
+        scheme="apfs",
+        type="APFS volume",
+        name=str(facts["name"]) or None,
+        contents=(Content(kind, name, str(facts["name"]) or None),),
+        container_index=container.index,
+    )
+
+
+def _why_not(volume: Volume, failures: list[str]) -> str:
+    """Say what is there and that it is not supported; never that there is nothing."""
+    names = " and ".join(content.name for content in volume.contents)
+    if not names:
+        return (
+            "nothing was recognised in it: unformatted, overwritten, encrypted without a header, or of an unknown kind"
+        )
+    kinds = {content.kind for content in volume.contents}
+    if kinds == {ContentKind.SWAP}:
+        return f"{names}: no file system"
+    detail = f" ({failures[0]})" if failures and ContentKind.FILE_SYSTEM in kinds else ""
+    return f"{names} is not supported: its files are not listed{detail}"

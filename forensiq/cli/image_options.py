@@ -1,0 +1,45 @@
+"""Options of every command that looks into an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+from forensiq.cli.options import PATH, SIZE
+from forensiq.cli.run import Run
+from forensiq.cli.text import count
+from forensiq.errors import ExitCode
+from forensiq.procedures.listing import Listing
+
+__all__ = ["image_options", "tell_rest"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+_MOST_TOLD = 20
+
+
+def image_options(function: F) -> F:
+    """Add what says how to open the image: format, sector size, further folders for its segments."""
+    for option in (
+        click.option(
+            "--segments-in", type=PATH, multiple=True, metavar="DIR", help="A further folder with segments. Repeatable."
+        ),
+        click.option("--sector-size", type=SIZE, help="Sector size of the medium, for raw images of 4Kn drives."),
+        click.option("--image-format", metavar="F", help="Format of the image, where it cannot be told (raw, e01)."),
+    ):
+        function = option(function)
+    return function
+
+
+def tell_rest(run: Run, listing: Listing) -> ExitCode:
+    """Say on stderr what could not be looked into, and return the exit code that goes with it."""
+    for state in listing.not_listed:
+        place = "whole medium" if not state.volume.index else f"partition {state.volume.index}"
+        run.warn(f"{place} is not in this listing: {state.reason}")
+    for loss in listing.losses[:_MOST_TOLD]:
+        run.warn(f"{loss.where}: {loss.message}")
+    if len(listing.losses) > _MOST_TOLD:
+        run.warn(f"and {count(len(listing.losses) - _MOST_TOLD, 'more place')} that could not be read")
+    return ExitCode.UNREADABLE_SECTORS if listing.losses else ExitCode.OK
