@@ -49,6 +49,7 @@ _READ = ctypes.CFUNCTYPE(
     ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_int64, ctypes.POINTER(ctypes.c_char), ctypes.c_size_t
 )
 _CLOSE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_BLOCK_FLAGS = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint64)
 _STAT = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
 NONRESIDENT, RESIDENT = 0x02, 0x04
@@ -80,7 +81,6 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     ),
     "tsk_fs_meta_close": (None, (ctypes.c_void_p,)),
     "tsk_fs_type_toname": (ctypes.c_char_p, (ctypes.c_int,)),
-    "tsk_fs_block_get_flag": (ctypes.c_int, (ctypes.c_void_p, ctypes.c_uint64)),
     "tsk_list_add": (ctypes.c_uint8, (ctypes.c_void_p, ctypes.c_uint64)),
     "tsk_error_get": (ctypes.c_char_p, ()),
     "tsk_error_reset": (None, ()),
@@ -124,7 +124,6 @@ class Library:
     fs_attr_read: Callable[[int, int, int, int, int], int]
     fs_meta_close: Callable[[int], None]
     fs_type_toname: Callable[[int], bytes | None]
-    fs_block_get_flag: Callable[[int, int], int]
     list_add: Callable[[int, int], int]
     error_get: Callable[[], bytes | None]
     error_reset: Callable[[], None]
@@ -215,6 +214,7 @@ class TskFileSystem:
         self.block_size = self.info.block_size
         self.name = (self.lib.fs_type_toname(self.info.ftype) or b"unknown").decode("ascii", "replace")
         self.is_ntfs = self.name == "ntfs"
+        self._block_flags = _BLOCK_FLAGS(self.info.block_getflags)
 
     def close(self) -> None:
         """Close it; may be called once."""
@@ -274,7 +274,9 @@ class TskFileSystem:
 
     def is_allocated(self, block: int) -> bool | None:
         """Whether a block is in use; ``None`` where the file system cannot say."""
-        flags = self.lib.fs_block_get_flag(self.pointer, block)
+        if not self.info.first_block <= block <= self.info.last_block_act:
+            return None
+        flags = self._block_flags(self.pointer, block)
         if flags & BLOCK_ALLOCATED:
             return True
         if flags & BLOCK_UNALLOCATED:

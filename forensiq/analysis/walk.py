@@ -26,6 +26,7 @@ NAME_TYPES = ("unknown", "fifo", "character_device", "directory", "block_device"
 _META_DIRECTORIES, _NAME_DIRECTORIES = (2, 11), (0, 3, 11)
 _ALLOCATED, _UNALLOCATED = 1, 2
 _LINK = 6
+_VIRTUAL_DIRECTORY = 11
 _MOST_DEPTH = 20_000
 _META_END = Metadata.time2.offset
 _LINK_OFFSET = Metadata.link.offset
@@ -109,6 +110,13 @@ class Walk:
         stack: list[_Level] = []
         on_way: set[int] = set()
         self._enter(stack, on_way, root, path, exact, orphan=root == self._orphans)
+        if not stack and start is None and self._recurse:
+            # Without its root a file system still has inodes; the library finds those that no name leads to.
+            self._emit(
+                self._without_metadata("/$OrphanFiles", None, self._orphans, _VIRTUAL_DIRECTORY, 1, orphan=False)
+            )
+            cells[2] += 1
+            self._enter(stack, on_way, self._orphans, "/$OrphanFiles/", None, orphan=True)
         while stack:
             level = stack[-1]
             if level.index >= level.count:
@@ -178,7 +186,7 @@ class Walk:
                 path = prefix + name.decode("utf-8", "replace")
                 exact = (prefix.encode() if exact is None else exact) + name
             if not meta:
-                emit(self._without_metadata(path, exact, address, kind, flags, level.orphan))
+                emit(self._without_metadata(path, exact, address, kind, flags, orphan=level.orphan))
                 cells[2] += 1
                 continue
             _, meta_flags, _, meta_type, mode, _, length, uid, gid, m, mn, a, an, c, cn, b, bn = unpack(
@@ -219,7 +227,7 @@ class Walk:
         level.index = level.count
 
     def _without_metadata(
-        self, path: str, exact: bytes | None, address: int, kind: int, flags: int, orphan: bool
+        self, path: str, exact: bytes | None, address: int, kind: int, flags: int, *, orphan: bool
     ) -> str:
         type_name = NAME_TYPES[kind] if 0 <= kind < len(NAME_TYPES) else "unknown"
         allocated = "true" if flags & _ALLOCATED else "false"
