@@ -7,7 +7,6 @@ what that costs. It hangs when nothing moves (no answer, no entry, no read of th
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import re
 import select
@@ -20,10 +19,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import forensiq
-from forensiq.analysis.frames import HEADER, LARGEST_FRAME, FrameKind
 from forensiq.analysis.opening import ImageRef
 from forensiq.clock import monotonic
 from forensiq.errors import ForensiqError, ImageFormatError, MissingSegmentError, SourceError
+from forensiq.streams.frames import HEADER, LARGEST_FRAME, FrameKind, SharedCells
 
 __all__ = ["RequestFailed", "Worker", "WorkerDied", "WorkerPlace"]
 
@@ -75,10 +74,8 @@ class Worker:
         """
         self._stall = stall
         self._buffer = bytearray()
-        handle = os.memfd_create("forensiq-progress")
-        os.ftruncate(handle, mmap.PAGESIZE)
-        self._shared = mmap.mmap(handle, mmap.PAGESIZE)
-        self._cells = memoryview(self._shared).cast("q")
+        self._shared = SharedCells()
+        self._cells = self._shared.cells
         environment = {key: value for key, value in os.environ.items() if not key.startswith("FORENSIQ_")}
         here = str(Path(forensiq.__file__).resolve().parent.parent)
         environment["PYTHONPATH"] = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -88,11 +85,10 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            pass_fds=(handle,),
+            pass_fds=(self._shared.descriptor,),
             env=environment,
             start_new_session=True,
         )
-        os.close(handle)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._input, self._output = self._process.stdin, self._process.stdout.fileno()
@@ -101,7 +97,7 @@ class Worker:
             "format": reference.format,
             "segments_in": [str(Path(each).absolute()) for each in reference.segments_in],
             "sector_size": reference.sector_size,
-            "progress": handle,
+            "progress": self._shared.descriptor,
             "memory": memory,
         }
         try:
@@ -155,7 +151,6 @@ class Worker:
         self._input.close()
         if self._process.stdout is not None:
             self._process.stdout.close()
-        self._cells.release()
         self._shared.close()
 
     def __enter__(self) -> Self:

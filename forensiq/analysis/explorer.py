@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from forensiq.analysis.client import RequestFailed, Worker, WorkerDied
-from forensiq.analysis.frames import FrameKind
 from forensiq.analysis.opening import ImageRef
 from forensiq.errors import ForensiqError
 from forensiq.model.extent import Extent
@@ -27,6 +26,7 @@ from forensiq.model.listing import (
     VolumeKind,
     VolumeSystem,
 )
+from forensiq.streams.frames import FrameKind
 
 __all__ = ["Explorer", "FileSystemRef", "Loss", "VolumeState", "entries_of"]
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from forensiq.analysis.frames import FrameKind
 from forensiq.analysis.tsk import TskError, TskFileSystem, TskImage, TskPool, library
 from forensiq.analysis.volumes import read_volumes
 from forensiq.analysis.walk import Progress, Walk
@@ -15,6 +14,7 @@ from forensiq.analysis.worker import Channel
 from forensiq.images.base import EvidenceImage
 from forensiq.model.jsonable import to_json
 from forensiq.model.listing import ContentKind
+from forensiq.streams.frames import FrameKind
 
 __all__ = ["HANDLERS", "Request", "Session"]
 

@@ -8,7 +8,6 @@ library crashes or hangs in it, the parent loses one answer and starts another.
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import sys
 import sysconfig
@@ -17,11 +16,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from forensiq.analysis.frames import FrameKind, encode_frame
 from forensiq.analysis.opening import ImageRef, open_reference
 from forensiq.analysis.sandbox import enter_sandbox
 from forensiq.errors import ForensiqError
 from forensiq.images.base import EvidenceImage
+from forensiq.streams.frames import FrameKind, FrameWriter, SharedCells
 
 __all__ = ["Channel", "main"]
 
@@ -32,16 +31,14 @@ _BATCH = 1500
 class Channel:
     """The way to the parent."""
 
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, out: FrameWriter) -> None:
         self._out = out
         self._lines: list[str] = []
 
     def send(self, kind: FrameKind, payload: bytes | memoryview = b"") -> None:
         """Send one frame, after what was held back."""
         self.flush_lines()
-        self._out.write(encode_frame(kind, payload))
-        self._out.write(payload)
-        self._out.flush()
+        self._out.send(kind, payload)
 
     def value(self, kind: FrameKind, value: object) -> None:
         """Send a JSON object."""
@@ -59,9 +56,7 @@ class Channel:
             self._lines.append("")
             payload = "\n".join(self._lines).encode("ascii")
             self._lines.clear()
-            self._out.write(encode_frame(FrameKind.LINES, payload))
-            self._out.write(payload)
-            self._out.flush()
+            self._out.send(FrameKind.LINES, payload)
 
     def report(self, **facts: object) -> None:
         """Send something that could not be read."""
@@ -100,12 +95,11 @@ def _serve(image: EvidenceImage, channel: Channel, cells: memoryview, requests: 
 def main() -> None:
     """Serve one parent."""
     requests = os.fdopen(os.dup(0), "rb")
-    channel = Channel(os.fdopen(os.dup(1), "wb", buffering=1 << 16))
+    channel = Channel(FrameWriter(os.dup(1)))
     # Whatever a library prints goes to the parent's error stream, never into the frames.
     os.dup2(2, 1)
     start = json.loads(requests.readline())
-    shared = mmap.mmap(start["progress"], mmap.PAGESIZE)
-    cells = memoryview(shared).cast("q")
+    cells = SharedCells(start["progress"]).cells
     reference = ImageRef(start["path"], start["format"], tuple(start["segments_in"]), start["sector_size"])
     try:
         image = open_reference(reference)

@@ -11,7 +11,7 @@ from forensiq.analysis.opening import ImageRef
 from forensiq.errors import UnsupportedContentError, UsageError
 from forensiq.model.listing import FileEntry, Volume, VolumeKind
 
-__all__ = ["Listing", "entries_of"]
+__all__ = ["Listing", "entries_of", "name_of"]
 
 _DIRECTORIES = ("directory", "virtual_directory")
 

@@ -1,0 +1,67 @@
+"""How a worker process and its parent talk: requests as JSON lines, answers as frames of bounded length.
+
+Frame: length of the payload (4 bytes, little-endian), kind (1 byte), payload. The parent believes nothing: lengths are
+bounded, lines must be plain ASCII without control characters, JSON must have the right types.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from enum import IntEnum
+
+__all__ = ["HEADER", "LARGEST_FRAME", "FrameKind", "FrameWriter", "SharedCells"]
+
+HEADER = struct.Struct("<IB")
+LARGEST_FRAME = 8 * 1024 * 1024
+
+
+class FrameKind(IntEnum):
+    """What a payload is."""
+
+    LINES = 1
+    """Lines of JSON, each ended by a line feed."""
+    DATA = 2
+    """Bytes of a file or a medium."""
+    REPORT = 3
+    """A JSON object: something that could not be read, with its place."""
+    VALUE = 4
+    """A JSON object: the answer to a request."""
+    DONE = 5
+    """End of the answer; empty."""
+    FAILED = 6
+    """A JSON object: the request failed (``message``, ``kind``)."""
+
+
+class FrameWriter:
+    """The writing end of a pipe, owned from now on."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._out = os.fdopen(descriptor, "wb", buffering=1 << 16)
+
+    def send(self, kind: FrameKind, payload: bytes | memoryview = b"") -> None:
+        """Send one frame; ``ValueError`` where it is too long."""
+        if len(payload) > LARGEST_FRAME:
+            raise ValueError("a frame is too long")
+        self._out.write(HEADER.pack(len(payload), kind))
+        self._out.write(payload)
+        self._out.flush()
+
+
+class SharedCells:
+    """Signed 64-bit numbers that a parent and its worker both see, without a word between them."""
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        """Make them (parent), or take those behind an inherited ``descriptor`` (worker)."""
+        self.descriptor = os.memfd_create("forensiq-cells") if descriptor is None else descriptor
+        if descriptor is None:
+            os.ftruncate(self.descriptor, mmap.PAGESIZE)
+        self._memory = mmap.mmap(self.descriptor, mmap.PAGESIZE)
+        self.cells = memoryview(self._memory).cast("q")
+
+    def close(self) -> None:
+        """Release them on this side."""
+        self.cells.release()
+        self._memory.close()
+        os.close(self.descriptor)
