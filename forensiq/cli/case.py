@@ -22,6 +22,7 @@ _WORK, _SEAL = "Case", "Seal"
         "log": Entry(f"{_HERE}.case_log", _WORK, "The ledger, line by line."),
         "verify": Entry(f"{_HERE}.case_verify", _WORK, "Check everything: ledger, files, seals, signers."),
         "transfer": Entry(f"{_HERE}.case_transfer", _WORK, "Hand an item over, hashed before and after."),
+        "receive": Entry(f"{_HERE}.case_receive", _WORK, "Countersign a hand-over as the receiver."),
         "seal": Entry(f"{_HERE}.case_seal", _SEAL, "Seal everything that is in the case now."),
         "timestamp": Entry(f"{_HERE}.case_timestamp", _SEAL, "Add a time stamp (RFC 3161) to a seal."),
         "countersign": Entry(f"{_HERE}.case_countersign", _SEAL, "Sign a seal as witness or receiver."),

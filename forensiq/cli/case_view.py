@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, exact_size, visible
 from forensiq.model.finding import Finding
-from forensiq.model.ledger import SealFacts
+from forensiq.model.ledger import SealFacts, TransferRecord
 from forensiq.procedures.case import CaseEvent
 
-__all__ = ["show_event", "show_findings", "show_seal"]
+__all__ = ["show_event", "show_findings", "show_seal", "show_transfer"]
 
 
 def show_event(run: Run, event: CaseEvent, done: str) -> None:
@@ -50,6 +50,19 @@ def show_seal(run: Run, seal: SealFacts) -> None:
     for each in seal.countersignatures:
         state = "holds" if each.valid else "DOES NOT HOLD"
         run.print(f"  Countersign  {visible(each.name)}, {visible(each.role)}: {state}  {_trust(each.trusted_as)}")
+
+
+def show_transfer(run: Run, record: TransferRecord) -> None:
+    """Print a hand-over for people."""
+    same = {True: "the same before and after", False: "DIFFERENT AFTERWARDS", None: "not hashed afterwards yet"}
+    run.print(f"  Item         {visible(record.item)}  {visible(record.description)}")
+    run.print(f"  From         {visible(record.released_by)}, {record.released}  {record.released_fingerprint[:16]}")
+    taken = f"{record.received}  {record.received_fingerprint[:16]}" if record.received else "not countersigned yet"
+    run.print(f"  To           {visible(record.received_by)}, {taken}")
+    run.print(f"  Purpose      {visible(record.purpose) or 'not given'}")
+    run.print(f"  Authority    {visible(record.authority) or 'not given'}")
+    run.print(f"  Files        {count(len(record.before), 'file')}: {same[record.match] if record.before else 'none'}")
+    show_findings(run, record.findings)
 
 
 def _trust(name: str | None) -> str:

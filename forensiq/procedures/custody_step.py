@@ -70,20 +70,22 @@ def custody_step(
     parameters: Mapping[str, object] | None = None,
     *,
     key: KeyChoice | None = None,
+    signer: Signer | None = None,
     actor: str | None = None,
     clock_offset_us: int | None = None,
 ) -> Iterator[CustodyStep]:
     """Write the start and the end of a step into the ledger of ``case_dir``; see the module's example.
 
-    ``actor`` is the person (default: the examiner of the case). ``parameters`` and facts may be anything that
-    :func:`~forensiq.procedures.case_ledger.ledger_value` takes. Raises what the work raises, and
+    ``key`` says which key signs (default: :func:`~forensiq.procedures.keys.choose_key`), ``signer`` is one that is
+    open already. ``actor`` is the person (default: the examiner of the case). ``parameters`` and facts may be anything
+    that :func:`~forensiq.procedures.case_ledger.ledger_value` takes. Raises what the work raises, and
     :class:`~forensiq.errors.CustodyError` before the work if the end of the ledger does not verify.
     """
     if case_dir is None:
         yield CustodyStep(None, None)
         return
     folder = CaseFolder.open(case_dir)
-    signer = open_signer(key)
+    signer = signer or open_signer(key)
     who = actor or folder.read_case().examiner.name or acting_user()
     given = {**dict(parameters or {}), "by": acting_user()}
     started = append_event(folder, signer, who, f"{action}.started", parameters=given, clock_offset_us=clock_offset_us)
