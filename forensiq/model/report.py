@@ -175,7 +175,8 @@ class Redaction:
 class CaseReport:
     """A report on a case. ``identifier`` is random; ``signer`` says who will sign the report, as far as is known.
 
-    ``wording`` holds the case template's own texts by name (``introduction``, ``disclaimer`` …).
+    ``wording`` holds the case template's texts by name (``title``, ``purpose``, ``statement``, ``limitations``,
+    ``closing``), ``labels`` its names for the case's own fields.
     """
 
     identifier: str
@@ -191,6 +192,7 @@ class CaseReport:
     seal_code: str | None = None
     findings: tuple[Finding, ...] = ()
     wording: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     redaction: Redaction | None = None
     schema: str = "forensiq/case-report/1"
 

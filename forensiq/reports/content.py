@@ -35,7 +35,7 @@ def case_document(report: CaseReport) -> Document:
             f"The full report is the file with the SHA-256 {redaction.full_sha256}."
         )
     return Document(
-        title=f"Report on case {number}",
+        title=f"{visible(report.wording.get('title') or 'Report', 200)}: case {number}",
         subtitle=visible(report.case.title, 400),
         notice=notice,
         headline=verdict.headline,
@@ -169,10 +169,12 @@ def _sections(report: CaseReport) -> Iterator[Section]:
         yield from item_sections(item)
     yield custody_section(report)
     found = [(text(where), text(words)) for where, words in limitations(report)]
-    blocks: tuple[Block, ...] = (Paragraph("No limitation or deviation is known."),)
+    blocks: list[Block] = [Paragraph("No limitation or deviation is known.")]
     if found:
-        blocks = (table(("Concerns", "Limitation or deviation"), (3, 18), found),)
-    yield Section("Limitations and deviations", blocks)
+        blocks = [table(("Concerns", "Limitation or deviation"), (3, 18), found)]
+    if report.wording.get("limitations"):
+        blocks.append(Paragraph(visible(report.wording["limitations"], 8000)))
+    yield Section("Limitations and deviations", tuple(blocks))
     yield files_section(report)
     yield verify_section(report)
     yield glossary_section()
@@ -181,14 +183,16 @@ def _sections(report: CaseReport) -> Iterator[Section]:
 
 def _administrative(report: CaseReport) -> Section:
     case, tool = report.case, report.tool
-    introduction = report.wording.get("introduction", "")
     rows = [
         field("Case number", given(case.number)),
         field("Title", given(case.title)),
         field("Agency or laboratory", given(case.agency)),
         field("Requested by", given(case.requester)),
         field("Template", text(case.template)),
-        *(field(key.replace("_", " "), given(item)) for key, item in case.fields.items()),
+        *(
+            field(report.labels.get(f"fields.{key}", key.replace("_", " ")), given(item))
+            for key, item in case.fields.items()
+        ),
         field("Report made with", text(f"{tool.name} {tool.version}"), code(tool.code_sha256)),
         field("On the machine", text(tool.host), text(tool.operating_system)),
     ]
@@ -196,7 +200,9 @@ def _administrative(report: CaseReport) -> Section:
         (text(each.name or "not given"), given(each.role, role), given(each.organisation), given(each.qualification))
         for role, each in [("examiner", case.examiner), *(("", person) for person in case.people)]
     ]
-    blocks: list[Block] = [Paragraph(visible(introduction, 8000))] if introduction else []
+    blocks: list[Block] = [
+        Paragraph(visible(report.wording[name], 8000)) for name in ("purpose", "statement") if report.wording.get(name)
+    ]
     blocks += [fields(rows), table(("Person", "Role", "Organisation", "Qualification"), (5, 4, 5, 6), people)]
     if case.authority:
         grants = [

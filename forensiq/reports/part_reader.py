@@ -118,7 +118,6 @@ def signature_section(report: CaseReport) -> Section:
                 )
             )
         )
-    disclaimer = report.wording.get("disclaimer", "")
-    if disclaimer:
-        blocks.append(Paragraph(visible(disclaimer, 8000)))
+    if report.wording.get("closing"):
+        blocks.append(Paragraph(visible(report.wording["closing"], 8000)))
     return Section("Signatures", tuple(blocks))

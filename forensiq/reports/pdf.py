@@ -5,7 +5,8 @@ that none of the fonts at hand can draw would make the file no PDF/A (Typst refu
 ``<U+0E44>`` and the report says so; the attached JSON has the exact text. Long words get places to break (zero-width
 spaces) that belong to the layout only; digests break at line ends instead, so that they can be copied.
 
-The result depends on the report, the version of Typst and the fonts at hand; given these it is the same to the byte.
+Fonts of the machine are used only where those inside Typst (Latin, Greek, Cyrillic, and what DejaVu Sans Mono has) do
+not suffice. Without them the result is the same to the byte for the same report and version of Typst.
 """
 
 from __future__ import annotations
@@ -45,10 +46,14 @@ _BARS = {Tone.GOOD: 4, Tone.ATTENTION: 9, Tone.BAD: 16}
 
 @dataclass(frozen=True, slots=True)
 class PdfResult:
-    """A PDF and the characters that no font at hand could draw."""
+    """A PDF, the characters that no font at hand could draw, and whether fonts of this machine were needed.
+
+    Without them the result depends on the report and the version of Typst alone.
+    """
 
     data: bytes
     not_drawn: tuple[str, ...]
+    machine_fonts: bool
 
 
 def typesetter() -> str:
@@ -91,20 +96,27 @@ def _compile(document: Document, attachments: tuple[AttachedFile, ...], made: st
                     "relationship": "data" if each.name == REPORT_NAME else "source",
                 }
             )
+        machine_fonts = False
         for _ in range(_ROUNDS):
             data = _data(document, missing) | {"attachments": listed}
             (root / "data.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
             try:
                 result = typst.compile(
-                    str(root / "report.typ"), root=str(root), pdf_standards=["a-3u"], timestamp=moment
+                    str(root / "report.typ"),
+                    root=str(root),
+                    ignore_system_fonts=not machine_fonts,
+                    pdf_standards=["a-3u"],
+                    timestamp=moment,
                 )
             except typst.TypstError as error:
                 found = _not_drawn(error.diagnostic) - missing
                 if not found:
                     raise ForensiqError(f"the PDF could not be set: {error.message}") from error
-                missing |= found
+                if machine_fonts:
+                    missing |= found
+                machine_fonts = True
                 continue
-            return PdfResult(result, tuple(sorted(missing)))
+            return PdfResult(result, tuple(sorted(missing)), machine_fonts)
     raise ForensiqError("the PDF could not be set: no font for too many characters", not_drawn=sorted(missing)[:50])
 
 

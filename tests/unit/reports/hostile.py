@@ -56,7 +56,8 @@ def package_with(name: str) -> ReportPackage:
             items=(item,),
             ledger=replace(report.ledger, events=events),
             made_by=name,
-            wording={"introduction": name, "disclaimer": name},
+            wording=dict.fromkeys(("title", "purpose", "statement", "limitations", "closing"), name),
+            labels={f"fields.{name}": name},
         ),
         samples.package().attachments,
     )

@@ -36,7 +36,7 @@ def _parsed(page: str) -> _Tags:
 def test_what_decides_comes_first_and_everything_of_the_table_is_there() -> None:
     page = render_html(samples.package())
     words = "".join(_parsed(page).words)
-    order = ["Report on case 2026-014", "COMPLETE, 16 SECTORS COULD NOT BE READ", samples.SHA256, "Contents"]
+    order = ["Report: case 2026-014", "COMPLETE, 16 SECTORS COULD NOT BE READ", samples.SHA256, "Contents"]
     places = [words.index(each) for each in order]
     assert places == sorted(places)
     for each in (

@@ -1,0 +1,306 @@
+"""Checks a report that may come from anybody, years later: signature, attachments, ledger, records, pages, images.
+
+Steps, as in the code: (1) the signatures; (2) the report inside is read; (3) each attached file against the digest that
+the report gives; (4) the records in the report against the attached ones; (5) the ledger: every line, signature and
+link, and its head against the report's; (6) the files that the ledger binds; (7) the pages are made again from the data
+and compared; (8) the images and files that the report speaks of, where they are at hand.
+
+No verdict in the file is believed: the headline is worked out again from the records. What was not checked is listed as
+not checked, never as passed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from forensiq.custody.audit import audit_ledger
+from forensiq.custody.case_folder import CaseFolder, hash_file
+from forensiq.custody.ledger import Ledger
+from forensiq.custody.package import Bindings
+from forensiq.custody.signing import fingerprint_of, load_public_key, verify_signature
+from forensiq.custody.trust import trusted_keys
+from forensiq.errors import CustodyError, ExitCode, RecordFormatError, SigningKeyError
+from forensiq.model.finding import Severity
+from forensiq.model.jsonable import to_json
+from forensiq.model.ledger import LedgerEntry, LedgerReport
+from forensiq.model.report import AcquisitionReport, AttachedFile, CaseReport, VerificationReport
+from forensiq.model.report_check import CheckState, ReportCheck, ReportVerification
+from forensiq.procedures.environment import tool_facts
+from forensiq.reports.attaching import attached_files
+from forensiq.reports.case_verdict import case_verdict, last_acquisition
+from forensiq.reports.embed import package_text
+from forensiq.reports.html import render_html
+from forensiq.reports.pdf import render_pdf, typesetter
+from forensiq.reports.pdf_signature import PdfSignature, signatures_of
+from forensiq.reports.reading import ReadReport, read_report
+
+__all__ = ["verify_report"]
+
+_LARGEST_REPORT = 512 << 20
+_PASSED, _FAILED, _NOT_CHECKED = CheckState.PASSED, CheckState.FAILED, CheckState.NOT_CHECKED
+
+
+def verify_report(
+    path: Path, *, case: Path | None = None, images: bool = True, advance: Callable[[int], None] = lambda _: None
+) -> ReportVerification:
+    """Check the report in ``path``; see the module for the steps.
+
+    ``case`` is the case folder with the files that the report speaks of (default: the folder around the report, if
+    there is one). ``images`` says whether image files are hashed. :class:`~forensiq.errors.RecordFormatError` where
+    the file is no report of ours; everything else is a check that failed.
+    """
+    data = _read(path)
+    checker = _Checker(path, data)
+    checks = list(checker.run(case, images, advance))
+    code, verdict = _verdict(checks, checker.signed)
+    return ReportVerification(
+        report=str(path),
+        format=checker.read.format,
+        sha256=hashlib.sha256(data).hexdigest(),
+        verdict=verdict,
+        summary=_summary(verdict, checks),
+        trust=checker.trust,
+        headline=case_verdict(checker.read.package.report).headline,
+        checks=tuple(checks),
+        exit_code=int(code),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_REPORT + 1)
+    except OSError as error:
+        raise RecordFormatError(f"{path} cannot be read: {error.strerror}", path=str(path)) from error
+    if len(data) > _LARGEST_REPORT:
+        raise RecordFormatError(f"{path} is too large to be a report", path=str(path))
+    return data
+
+
+def _verdict(checks: list[ReportCheck], signed: bool) -> tuple[ExitCode, str]:
+    failed = {check.code for check in checks if check.state is _FAILED}
+    if failed - {"image.digest"}:
+        return ExitCode.CUSTODY, "altered"
+    if failed:
+        return ExitCode.VERIFICATION, "evidence_differs"
+    return (ExitCode.OK, "intact") if signed else (ExitCode.NO_REFERENCE, "not_signed")
+
+
+def _summary(verdict: str, checks: list[ReportCheck]) -> str:
+    count = {state: sum(check.state is state for check in checks) for state in CheckState}
+    words = {
+        "intact": "the report is what was signed, and its parts agree",
+        "not_signed": "the parts of the report agree, but nobody signed it: anybody could have written it",
+        "evidence_differs": "the report holds, but an image is not the one that it speaks of",
+        "altered": "the report, or a part of it, is not what was signed",
+    }[verdict]
+    return f"{words} ({count[_PASSED]} checks passed, {count[_FAILED]} failed, {count[_NOT_CHECKED]} could not be made)"
+
+
+class _Checker:
+    def __init__(self, path: Path, data: bytes) -> None:
+        self._path = path
+        self._data = data
+        self.read: ReadReport = read_report(data)
+        self.signed = False
+        self.trust = "nobody signed this report"
+
+    @property
+    def _report(self) -> CaseReport:
+        return self.read.package.report
+
+    def run(self, case: Path | None, images: bool, advance: Callable[[int], None]) -> Iterator[ReportCheck]:
+        # 1. Signatures.
+        yield from self._signatures()
+        # 2. The report was read strictly already; 3. its attachments.
+        yield ReportCheck("report.readable", _PASSED, f"a {self.read.format} report, every field of the right kind")
+        yield from self._attachments()
+        # 4. Records.
+        yield from self._records()
+        # 5. Ledger, 6. what it binds.
+        yield from self._ledger()
+        # 7. Pages.
+        yield self._pages()
+        # 8. Files at hand.
+        yield from self._files(case or self._case_around(), images, advance)
+
+    def _signatures(self) -> Iterator[ReportCheck]:
+        if self.read.format == "pdf":
+            found = signatures_of(self._data)
+            for each in found:
+                yield self._pdf_signature(each)
+            if not found:
+                yield ReportCheck("signature.pdf", _NOT_CHECKED, "the PDF holds no signature")
+        yield self._detached()
+
+    def _pdf_signature(self, each: PdfSignature) -> ReportCheck:
+        who = f"{each.subject}, certificate {each.fingerprint}"
+        if not each.intact:
+            return ReportCheck("signature.pdf", _FAILED, f"{who}: {each.problem}")
+        if not each.whole_file:
+            return ReportCheck("signature.pdf", _FAILED, f"{who}: something was added to the file after it was signed")
+        self.signed = True
+        when = f"time stamp {each.stamped} by {each.stamped_by}" if each.stamped else f"claimed time {each.signed}"
+        kind = "self-signed: shows integrity, not identity" if each.self_signed else f"issued by {each.issuer}"
+        self.trust = f"signed by {who} ({kind}), {when}; compare the certificate's digest with the signer's own"
+        return ReportCheck("signature.pdf", _PASSED, f"covers the whole file; {who}; {kind}; {when}")
+
+    def _detached(self) -> ReportCheck:
+        beside = [self._path.with_name(self._path.name + ending) for ending in (".sig", ".pub")]
+        if not all(each.is_file() for each in beside):
+            return ReportCheck("signature.detached", _NOT_CHECKED, f"no {beside[0].name} and {beside[1].name} here")
+        try:
+            key = load_public_key(beside[1])
+            with beside[0].open("rb") as file:
+                signature = file.read(1024)
+        except (SigningKeyError, OSError) as error:
+            return ReportCheck("signature.detached", _FAILED, f"it cannot be read: {error}")
+        if not verify_signature(key.raw, signature, self._data):
+            return ReportCheck("signature.detached", _FAILED, "it is not the signature of this file by this key")
+        mark = fingerprint_of(key.raw)
+        name = trusted_keys().get(mark)
+        known = f"your trusted key of {name}" if name else "not on your trust list: signer unknown"
+        words = f"signed by the Ed25519 key {mark}, {known}"
+        self.trust = words if name or not self.signed else f"{self.trust}; also {words}"
+        self.signed = True
+        return ReportCheck("signature.detached", _PASSED, words)
+
+    def _attachments(self) -> Iterator[ReportCheck]:
+        spoken_of = attached_files(self._report)
+        for name in self.read.missing:
+            yield ReportCheck("attachment.missing", _FAILED, f"{name} is not there")
+        for each in self.read.package.attachments:
+            file = spoken_of.get(each.name)
+            if file is None:
+                yield ReportCheck("attachment.unknown", _FAILED, f"{each.name}: the report does not speak of it")
+            elif len(each.data) != file.size or hashlib.sha256(each.data).hexdigest() != file.sha256:
+                yield ReportCheck("attachment.digest", _FAILED, f"{each.name} is not the file that was attached")
+            else:
+                yield ReportCheck("attachment.digest", _PASSED, f"{each.name}: SHA-256 {file.sha256}")
+        if not self.read.package.attachments:
+            why = "a redacted copy carries none" if self._report.redaction else "the report carries none"
+            yield ReportCheck("attachment.digest", _NOT_CHECKED, f"no attachments: {why}")
+
+    def _by_path(self) -> dict[str, AttachedFile]:
+        spoken_of = attached_files(self._report)
+        there = self.read.package.attachments
+        return {spoken_of[each.name].path: each for each in there if each.name in spoken_of}
+
+    def _records(self) -> Iterator[ReportCheck]:
+        files = self._by_path()
+        for item in self._report.items:
+            shown: list[AcquisitionReport | VerificationReport] = [*item.acquisitions, *item.verifications]
+            for each in shown:
+                path, digest = each.path, each.sha256
+                attached = files.get(path)
+                if attached is None:
+                    yield ReportCheck("record.attached", _NOT_CHECKED, f"{path} is not attached")
+                    continue
+                try:
+                    same = json.loads(attached.data) == json.loads(json.dumps(to_json(each.record)))
+                except (ValueError, RecursionError):
+                    same = False
+                if same and hashlib.sha256(attached.data).hexdigest() == digest:
+                    yield ReportCheck("record.same", _PASSED, f"{path}: the report shows what the record says")
+                else:
+                    yield ReportCheck("record.same", _FAILED, f"{path}: the report shows something else")
+
+    def _ledger(self) -> Iterator[ReportCheck]:
+        facts = self._report.ledger
+        attached = self._by_path().get(facts.path) if facts else None
+        if facts is None or attached is None:
+            yield ReportCheck("ledger.intact", _NOT_CHECKED, "the ledger is not attached")
+            return
+        bindings, entries = Bindings(), dict[int, str]()
+        with tempfile.TemporaryDirectory(prefix="forensiq-") as folder:
+            place = Path(folder) / "ledger.jsonl"
+            place.write_bytes(attached.data)
+
+            def visit(entry: LedgerEntry) -> None:
+                bindings.visit(entry)
+                entries[entry.seq] = entry.hash
+
+            try:
+                audited: LedgerReport = audit_ledger(Ledger(place), names=trusted_keys(), visit=visit)
+            except CustodyError as error:
+                yield ReportCheck("ledger.intact", _FAILED, str(error))
+                return
+        errors = [each for each in audited.findings if each.severity is Severity.ERROR]
+        for each in errors[:20]:
+            yield ReportCheck("ledger.intact", _FAILED, f"{each.message} ({each.where or 'ledger'})")
+        if not errors:
+            yield ReportCheck("ledger.intact", _PASSED, f"{audited.head.count:,} entries, each signed and linked")
+        same = audited.head == facts.head
+        words = "ends where the report says" if same else "does not end where the report says: it was cut or extended"
+        yield ReportCheck("ledger.head", _PASSED if same else _FAILED, f"the ledger {words}")
+        listed = all(entries.get(event.seq) == event.hash for event in facts.events)
+        words = "are those of the ledger" if listed else "are not those of the ledger"
+        yield ReportCheck("ledger.events", _PASSED if listed else _FAILED, f"the entries in the report {words}")
+        for file in self._report.files:
+            bound = bindings.last.get(file.path)
+            if bound is not None and bound[0] != file.sha256:
+                text = f"{file.path}: ledger entry {bound[1]} speaks of another file"
+                yield ReportCheck("ledger.binding", _FAILED, text)
+            elif bound is not None:
+                yield ReportCheck("ledger.binding", _PASSED, f"{file.path}: as in ledger entry {bound[1]}")
+
+    def _pages(self) -> ReportCheck:
+        package, exact = self.read.package, True
+        match self.read.format:
+            case "json":
+                same = package_text(package).encode() == self._data
+            case "html":
+                same = render_html(package).encode() == self._data
+            case _:
+                made = render_pdf(package)
+                same, exact = self._data.startswith(made.data), not made.machine_fonts
+        if same:
+            return ReportCheck("pages.same", _PASSED, "made again from the data inside, the pages are the same bytes")
+        tool = package.report.tool
+        here = tool_facts().code_sha256 == tool.code_sha256 and typesetter() == f"typst {tool.libraries.get('typst')}"
+        text = "made again from the data inside, the pages differ"
+        if here and exact:
+            return ReportCheck("pages.same", _FAILED, f"{text}: they do not show what the data say")
+        why = "the report was made by another version" if not here else "it needs fonts that differ between machines"
+        return ReportCheck("pages.same", _NOT_CHECKED, f"{text}, which may be because {why}")
+
+    def _case_around(self) -> Path | None:
+        for folder in list(self._path.absolute().parents)[:3]:
+            if (folder / "ledger.jsonl").is_file():
+                return folder
+        return None
+
+    def _files(self, case: Path | None, images: bool, advance: Callable[[int], None]) -> Iterator[ReportCheck]:
+        wanted: list[tuple[str, str, str]] = []
+        for item in self._report.items:
+            acquired = last_acquisition(item)
+            if acquired is None or acquired.record.image is None:
+                continue
+            folder = acquired.path.rpartition("/")[0]
+            for segment in acquired.record.image.segments:
+                name = segment.path.rpartition("/")[2]
+                wanted.append((f"{folder}/{name}" if folder else name, segment.sha256 or "", "image"))
+        wanted += [(file.path, file.sha256, "file") for file in self._report.files if file.role != "ledger"]
+        if case is None or not wanted or not images:
+            why = "not asked for" if not images else "the case folder is not at hand" if case is None else "none named"
+            yield ReportCheck("image.digest", _NOT_CHECKED, f"images and files of the case: {why}")
+            return
+        root = CaseFolder(case).root
+        for path, digest, kind in wanted:
+            code = f"{kind}.digest"
+            if not digest:
+                yield ReportCheck(code, _NOT_CHECKED, f"{path}: the record holds no digest of this file")
+                continue
+            try:
+                found = hash_file(root, path)
+            except (CustodyError, OSError) as error:
+                yield ReportCheck(code, _NOT_CHECKED, f"{path} is not at hand: {error}")
+                continue
+            advance(found.size)
+            same = found.sha256 == digest
+            words = "unchanged" if same else f"changed: SHA-256 {found.sha256} instead of {digest}"
+            yield ReportCheck(code, _PASSED if same else _FAILED, f"{path}: {words}")
