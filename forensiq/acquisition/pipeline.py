@@ -246,6 +246,7 @@ class _Run:
             encoding = [crew.start(self._encode) for _ in range(plan.workers)]
             reading = [crew.start(lambda: self._read(stop)) for _ in range(plan.readers)]
             tick.wait(reading)
+            self.journal.refresh()
             for _ in encoding:
                 self.tasks.put(None)
             tick.wait(encoding)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from forensiq.acquisition.result import ReadingFacts
+from forensiq.clock import monotonic
 from forensiq.errors import ImageDamageError, SourceLostError, SourceReadError
 from forensiq.model.extent import Extent
 from forensiq.model.media_map import READ, READ_AFTER_RETRY, MediaMap, RangeStatus, ReadStatus
@@ -22,6 +23,7 @@ __all__ = ["LinearReader", "ReadJournal", "ReadStrategy"]
 
 _STEPS = (256 << 10, 16 << 10)
 _ZEROS = bytes(1 << 20)
+_REFRESH_S = 0.5
 
 
 class ReadStrategy(Protocol):
@@ -40,37 +42,66 @@ class ReadJournal:
     """The map of a run and the counts that belong to it; the one place that several readers share.
 
     ``on_read_error`` is called after every failed read, by one thread at a time; what it raises ends the run.
+    ``strategy`` says in words how the medium was read.
     """
 
     def __init__(
         self, media_map: MediaMap, progress: Progress, on_read_error: Callable[[SourceReadError], None] | None = None
     ) -> None:
         self.media_map = media_map
+        self.strategy = "in order"
         self._progress = progress
         self._on_read_error = on_read_error
         self._lock = threading.Lock()
-        self._reads = self._failed = self._retried = 0
+        self._reads = self._failed = 0
+        self._next_refresh = 0.0
 
     def mark(self, extent: Extent, state: RangeStatus) -> None:
         """Mark ``extent`` of the map."""
         with self._lock:
             self.media_map.mark(extent, state)
-            if state.status is ReadStatus.READ_AFTER_RETRY:
-                self._retried += extent.length
-            if state.status is ReadStatus.UNREADABLE:
-                self._progress.add_unreadable(extent.offset, extent.length)
+        if state.status in (ReadStatus.UNREADABLE, ReadStatus.READ_AFTER_RETRY) and monotonic() >= self._next_refresh:
+            self.refresh()
 
-    def count_read(self) -> None:
-        """One more read was asked of the source."""
+    def refresh(self) -> None:
+        """Let the progress counters say what is unreadable by now."""
+        with self._lock:
+            bad = self.media_map.extents(ReadStatus.UNREADABLE)
+            total = sum(each.length for each in bad)
+            self._progress.set_unreadable(total, len(bad), bad[0].offset if bad else None)
+            self._next_refresh = monotonic() + _REFRESH_S
+
+    def attempt(
+        self, read: Callable[[int, memoryview], int], offset: int, buffer: memoryview
+    ) -> SourceReadError | None:
+        """Fill ``buffer`` through ``read`` from byte ``offset`` of the source on; return the error where it failed.
+
+        A source that ends too early is a :class:`SourceLostError`.
+        """
         with self._lock:
             self._reads += 1
+        try:
+            count = read(offset, buffer)
+        except SourceReadError as error:
+            return self._failure(error)
+        except ImageDamageError as error:
+            # An image as the source: what it cannot give as it was acquired is as unreadable as a bad sector.
+            code = error.facts.get("errno")
+            return self._failure(SourceReadError(offset, len(buffer), code if isinstance(code, int) else errno.EBADMSG))
+        if count < len(buffer):
+            raise SourceLostError(
+                f"the source ends at byte {offset + count}, where byte {offset + len(buffer)} was expected to be",
+                offset=offset + count,
+                expected=offset + len(buffer),
+            )
+        return None
 
-    def failed(self, error: SourceReadError) -> None:
-        """One read ended in ``error``."""
+    def _failure(self, error: SourceReadError) -> SourceReadError:
         with self._lock:
             self._failed += 1
             if self._on_read_error is not None:
                 self._on_read_error(error)
+        return error
 
     def snapshot(self) -> MediaMap:
         """Return a copy of the map as it is now."""
@@ -80,7 +111,8 @@ class ReadJournal:
     def facts(self) -> ReadingFacts:
         """Return the counts so far."""
         with self._lock:
-            return ReadingFacts(self._reads, self._failed, self._retried)
+            retried = self.media_map.total(ReadStatus.READ_AFTER_RETRY)
+            return ReadingFacts(self._reads, self._failed, retried, self.strategy)
 
 
 class LinearReader:
@@ -124,24 +156,5 @@ class LinearReader:
         self._journal.mark(sector, RangeStatus(ReadStatus.UNREADABLE, error.errno))
 
     def _try(self, extent: Extent, buffer: memoryview, *, direct: bool) -> SourceReadError | None:
-        self._journal.count_read()
         read = self._source.read_direct if direct else self._source.read_into
-        offset = self._base + extent.offset
-        try:
-            count = read(offset, buffer)
-        except SourceReadError as error:
-            self._journal.failed(error)
-            return error
-        except ImageDamageError as error:
-            # An image as the source: what it cannot give as it was acquired is as unreadable as a bad sector.
-            code = error.facts.get("errno")
-            damage = SourceReadError(offset, len(buffer), code if isinstance(code, int) else errno.EBADMSG)
-            self._journal.failed(damage)
-            return damage
-        if count < len(buffer):
-            raise SourceLostError(
-                f"the source ends at byte {offset + count}, before its size of {self._source.size} bytes",
-                offset=offset + count,
-                size=self._source.size,
-            )
-        return None
+        return self._journal.attempt(read, self._base + extent.offset, buffer)

@@ -28,11 +28,15 @@ class WriterResult:
 
 @dataclass(frozen=True, slots=True)
 class ReadingFacts:
-    """How reading went: reads asked of the source, those that failed, and sectors read only after a retry (bytes)."""
+    """How reading went: reads asked of the source, those that failed, and sectors read only after a retry (bytes).
+
+    ``strategy`` says it in words: ``in order``, ``rescue from byte N on``.
+    """
 
     reads: int
     failed_reads: int
     retried_bytes: int
+    strategy: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from forensiq.model.finding import Damage, Finding
 from forensiq.model.image import ClosingFacts, ImageManifest, ImageMetadata, Segment
 from forensiq.model.source import SourceIdentity
 
-__all__ = ["EvidenceImage", "ImageWriter"]
+__all__ = ["EvidenceImage", "ImageWriter", "RescueTarget"]
 
 Encoded = TypeVar("Encoded")
 
@@ -144,4 +144,40 @@ class ImageWriter(Protocol[Encoded]):
 
     def abort(self) -> None:
         """Stop and remove the files of this writer. Never touches a file that it did not make."""
+        ...
+
+
+class RescueTarget(Protocol):
+    """Takes the bytes of a failing medium in any order. Offsets in bytes of the stored medium; not for several threads.
+
+    Errors are :class:`~forensiq.errors.DestinationError`.
+    """
+
+    @property
+    def in_order_end(self) -> int:
+        """Up to which byte the target holds the medium because it was stored in order; 0 where it never is."""
+        ...
+
+    def begin_rescue(self, offset: int) -> None:
+        """From ``offset`` on everything comes through :meth:`store_at`. Called once, before the first of these."""
+        ...
+
+    def room(self) -> int | None:
+        """Return how many bytes may be stored as far as is known; ``None`` where the room is there already."""
+        ...
+
+    def store_at(self, offset: int, data: memoryview) -> None:
+        """Store ``data``; the buffer stays the caller's."""
+        ...
+
+    def clear(self, extent: Extent) -> None:
+        """Let ``extent`` read as zeros, whatever was there."""
+        ...
+
+    def read_stored(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` with what was stored, zeros where nothing was."""
+        ...
+
+    def sync_stored(self) -> None:
+        """Make everything stored so far durable."""
         ...

@@ -164,6 +164,14 @@ class OutputFile:
         except OSError as error:
             raise destination_error(error, self.path, f"reading back {self.path}") from error
 
+    def has_data(self, offset: int, length: int) -> bool:
+        """Say whether anything may be stored there: false for a hole, and behind the end."""
+        try:
+            return os.lseek(self._descriptor, offset, os.SEEK_DATA) < offset + length
+        except OSError as error:
+            # ENXIO: nothing but a hole up to the end. EINVAL: a file system that does not tell.
+            return error.errno != errno.ENXIO
+
     def release_cache(self, end: int) -> None:
         """Say that the bytes before ``end`` will not be read any more (after ``keep_cached``)."""
         self._releasable = end

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forensiq.errors import DestinationError, DestinationExistsError, UsageError
+from forensiq.images.base import RescueTarget
 from forensiq.images.output import FileCalls, OutputFile, part_path, publish, remove, sync_folder
+from forensiq.images.sparse import clear_sparse, read_sparse, store_sparse
 from forensiq.model.chunk import Batch
 from forensiq.model.digest import HashAlgorithm
 from forensiq.model.extent import Extent
@@ -70,6 +72,7 @@ class RawWriter:
         self._digests: list[str | None] = []
         self._output: OutputFile | None = None
         self._made: list[Path] = []
+        self._rescued_from: int | None = None
         self.written = 0
 
     @property
@@ -87,27 +90,29 @@ class RawWriter:
                     raise DestinationExistsError(f"{each} exists already and is not replaced", path=str(each))
         self._open_segment(0)
 
-    def resume(self, written: int) -> None:
+    def resume(self, written: int, *, rescued: bool = False) -> None:
         """Go on, instead of :meth:`begin`, behind the first ``written`` bytes of the medium, which are in the files.
 
-        What is behind them is cut off. The digests of parts are computed anew from the files. A part that is not there,
-        or is too short, is a :class:`DestinationError`.
+        What is behind them is cut off, but for a single file that holds what a rescue got (``rescued``). The digests of
+        parts are computed anew from the files. A part that is not there, or is too short, is a
+        :class:`DestinationError`.
         """
         for index, segment in enumerate(self._segments):
             have = segment.intersect(Extent(0, written)).length
             path = part_path(self.paths[index])
-            if not have:
+            keep = rescued and not self._split
+            if not have and not keep:
                 remove(path, calls=self._calls)
                 continue
             if have == segment.length and self.paths[index].exists():
                 path = self.paths[index]
-            self._take_up(index, path, have)
+            self._take_up(index, path, have, keep=keep)
             self._made.append(path)
         self.written = written
-        if not written:
-            self._open_segment(0)
+        if self._output is None and written < self._media_size:
+            self._open_segment(self._index(written))
 
-    def _take_up(self, index: int, path: Path, have: int) -> None:
+    def _take_up(self, index: int, path: Path, have: int, *, keep: bool) -> None:
         output = OutputFile.reopen(path, calls=self._calls)
         if output.end < have:
             output.close()
@@ -117,7 +122,9 @@ class RawWriter:
                 size=output.end,
                 expected=have,
             )
-        if output.end > have:
+        if keep:
+            output.end = have
+        elif output.end > have:
             output.truncate(have)
         if self._hasher is not None:
             for piece in Extent(0, have).pieces(1 << 20):
@@ -159,10 +166,10 @@ class RawWriter:
         return position // self._segments[0].length
 
     def _write_part(self, index: int, part: Extent, encoded: RawBatch) -> None:
-        output = self._output
-        assert output is not None
+        output = self._open_output
         start = self._segments[index].offset
-        for run in encoded.runs:
+        in_place = self._rescued_from is not None and part.offset >= self._rescued_from
+        for run in encoded.runs if not in_place else ():
             piece = run.shifted(encoded.offset).intersect(part)
             if piece:
                 output.skip(piece.offset - start - output.end)
@@ -177,8 +184,7 @@ class RawWriter:
         self._made.append(path)
 
     def _close_segment(self, index: int) -> None:
-        output = self._output
-        assert output is not None
+        output = self._open_output
         output.truncate(self._segments[index].length)
         output.sync()
         output.close()
@@ -213,12 +219,54 @@ class RawWriter:
             compression="none",
         )
 
+    # --- as the target of a rescue: the single file takes the bytes where they belong
+
+    def rescue_target(self) -> RescueTarget | None:
+        """Return this writer as a :class:`~forensiq.images.base.RescueTarget`; ``None`` for an image in parts."""
+        return None if self._split else self
+
+    @property
+    def in_order_end(self) -> int:
+        """See :attr:`forensiq.images.base.RescueTarget.in_order_end`."""
+        return self.written
+
+    def begin_rescue(self, offset: int) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.begin_rescue`: later batches are in place already."""
+        self._rescued_from = offset
+
+    def room(self) -> int | None:
+        """See :meth:`forensiq.images.base.RescueTarget.room`: the image itself is the room."""
+        return None
+
+    def store_at(self, offset: int, data: memoryview) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.store_at`."""
+        store_sparse(self._open_output, offset, data)
+
+    def clear(self, extent: Extent) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.clear`."""
+        clear_sparse(self._open_output, extent)
+
+    def read_stored(self, offset: int, buffer: memoryview) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.read_stored`."""
+        read_sparse(self._open_output, offset, buffer)
+
+    def sync_stored(self) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.sync_stored`."""
+        self._open_output.sync()
+
+    @property
+    def _open_output(self) -> OutputFile:
+        if self._output is None:
+            raise DestinationError(f"{self._stem.name} is not open", path=str(self._stem))
+        return self._output
+
     def suspend(self) -> None:
         """See :meth:`forensiq.images.base.ImageWriter.suspend`."""
         if self._output is not None:
             output, self._output = self._output, None
             try:
-                output.truncate(output.end)
+                if self._rescued_from is None:
+                    output.truncate(output.end)
                 output.sync()
             finally:
                 output.close()

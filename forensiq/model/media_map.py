@@ -143,6 +143,16 @@ class MediaMap:
                 yield part, state
             index += 1
 
+    def ranges_backward(self, *statuses: ReadStatus, within: Extent) -> Iterator[tuple[Extent, RangeStatus]]:
+        """As :meth:`ranges`, from the end of ``within`` to its start."""
+        index = bisect_right(self._starts, within.end - 1) - 1 if within else -1
+        while index >= 0 and self._end(index) > within.offset:
+            part = Extent.between(self._starts[index], self._end(index)).intersect(within)
+            state = self._states[index]
+            if part and (not statuses or state.status in statuses):
+                yield part, state
+            index -= 1
+
     def extents(self, *statuses: ReadStatus) -> tuple[Extent, ...]:
         """Return the ranges with one of ``statuses``, those that touch joined, whatever their errno."""
         result: list[Extent] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from forensiq.clock import monotonic
@@ -43,6 +44,7 @@ class Progress:
         self.position = 0
         self._lock = threading.Lock()
         self._stages = dict.fromkeys(stages, 0)
+        self._outer: dict[str, int] = {}
         self._unreadable = 0
         self._places = 0
         self._first: int | None = None
@@ -59,7 +61,22 @@ class Progress:
     def add(self, stage: str, count: int) -> None:
         """``stage`` has finished ``count`` more bytes."""
         with self._lock:
-            self._stages[stage] += count
+            stages = self._outer if stage in self._outer else self._stages
+            stages[stage] += count
+
+    @contextmanager
+    def nested(self, phase: str, total: int, stage: str) -> Iterator[None]:
+        """Show other work, of one ``stage``, while this lasts; the stages of the work around it count on unseen."""
+        with self._lock:
+            outer = (self.phase, self.total, self._start)
+            self._outer, self._stages = self._stages, {stage: 0}
+            self.phase, self.total, self._start = phase, total, monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._stages, self._outer = self._outer, {}
+                self.phase, self.total, self._start = outer
 
     def add_unreadable(self, offset: int, length: int) -> None:
         """Another range turned out to be unreadable; one that follows the last one at once is the same place."""

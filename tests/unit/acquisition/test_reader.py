@@ -26,6 +26,7 @@ def read_all(
     data = bytearray(b"\xaa" * source.size)
     for piece in Extent(0, source.size).pieces(batch):
         reader.read(piece, memoryview(data)[piece.offset : piece.end])
+    journal.refresh()
     return bytes(data), journal, progress
 
 
@@ -36,7 +37,7 @@ def map_of(size: int, bad: list[Extent], code: int = errno.EIO) -> MediaMap:
     return result
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     sector=st.sampled_from([512, 2048, 4096]),
     sectors=st.integers(1, 900),

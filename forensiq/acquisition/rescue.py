@@ -1,0 +1,236 @@
+"""Gets as much as possible out of a failing drive: what reads well first, what hurts last.
+
+The order of work is that of GNU ddrescue (its manual, chapter "Algorithm"):
+
+1. *Copying*: large reads. Behind an error, and behind an area that answers slowly, a growing distance is skipped; a
+   second pass comes from the other end and finds where the bad area ends; a third one reads what is left between,
+   without skipping. What failed is one cluster, marked ``untrimmed``.
+2. *Trimming*: from both ends of each failed range, sector by sector, up to the first bad sector. What lies between is
+   ``unscraped``.
+3. *Scraping*: the rest, sector by sector.
+4. *Retrying*: each bad sector as often as asked, in alternating directions.
+
+So no sector is tried more than twice before the retries, and every good area has been read before the first bad one is
+worked on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from forensiq.acquisition.reader import ReadJournal
+from forensiq.clock import monotonic
+from forensiq.errors import Interrupted, SourceReadError
+from forensiq.images.base import RescueTarget
+from forensiq.model.extent import Extent
+from forensiq.model.mapfile import MapfileState
+from forensiq.model.media_map import READ, READ_AFTER_RETRY, RangeStatus, ReadStatus
+from forensiq.sources.base import Source
+from forensiq.streams.progress import Progress
+
+__all__ = ["UNSCRAPED", "UNTRIMMED", "Rescue", "RescueSettings"]
+
+UNTRIMMED = RangeStatus(ReadStatus.SKIPPED, detail="untrimmed")
+UNSCRAPED = RangeStatus(ReadStatus.SKIPPED, detail="unscraped")
+SLOW = RangeStatus(ReadStatus.SKIPPED, detail="slow")
+
+_LARGE = 256 << 10
+_GROW_AFTER = 16 << 20  # bytes without an error after which reads become large again
+_MOST_SKIP = 1 << 30  # bytes; also a hundredth of the domain, but on small media
+_LEAST_MOST = 32  # clusters
+_SLOW_S = 0.25  # seconds: a read that takes less is never slow, whatever the others take
+_SLOW_SHARE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RescueSettings:
+    """How a rescue works. Sizes in bytes.
+
+    ``priority`` are extents of the medium that are copied first, in this order. ``checkpoint_s`` is how often, in
+    seconds, the state is saved.
+    """
+
+    retries: int = 1
+    cluster: int = 64 << 10
+    priority: tuple[Extent, ...] = ()
+    checkpoint_s: float = 30.0
+
+
+class Rescue:
+    """One rescue of a domain of the medium into a target.
+
+    ``base`` is the byte of the source that is byte 0 of the medium. ``save(state)`` makes what was reached
+    durable; it is called every now and then, and always before :meth:`run` ends or raises.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        base: int,
+        target: RescueTarget,
+        journal: ReadJournal,
+        progress: Progress,
+        settings: RescueSettings,
+        *,
+        stop: threading.Event,
+        save: Callable[[MapfileState], None],
+    ) -> None:
+        self._source = source
+        self._base = base
+        self._target = target
+        self._journal = journal
+        self._progress = progress
+        self._settings = settings
+        self._stop = stop
+        self._save = save
+        self._sector = source.sector_size
+        self._cluster = max(self._sector, settings.cluster // self._sector * self._sector)
+        self._buffer = memoryview(bytearray(max(_LARGE, self._cluster)))
+        self._rate = 0.0
+        self._clean = 0
+        self._state = MapfileState(0, "?", 1)
+        self._next_save = monotonic() + settings.checkpoint_s
+
+    def run(self, domain: Extent) -> None:
+        """Rescue ``domain``: afterwards each byte of it is data or unreadable.
+
+        Raises :class:`Interrupted` on a stop request and ``SourceLostError`` when the drive is gone; the state is
+        saved then, and another run goes on from it.
+        """
+        try:
+            with self._progress.nested("rescue: copying", domain.length, "rescue"):
+                self._progress.add("rescue", sum(part.length for part, each in self._within(domain) if each.is_data))
+                for extent in self._settings.priority:
+                    self._copy(extent.intersect(domain), 1, forward=True, skipping=True)
+                self._copy(domain, 1, forward=True, skipping=True)
+                self._copy(domain, 2, forward=False, skipping=True)
+                self._copy(domain, 3, forward=True, skipping=False)
+                self._progress.phase = "rescue: trimming"
+                self._trim(domain)
+                self._progress.phase = "rescue: scraping"
+                self._scrape(domain)
+                for number in range(self._settings.retries):
+                    self._progress.phase = f"rescue: retrying, {number + 1} of {self._settings.retries}"
+                    self._retry(domain, number + 1, forward=number % 2 == 0)
+            self._state = MapfileState(domain.end, "+", 1)
+        finally:
+            self._save(self._state)
+
+    # --- phases
+
+    def _copy(self, domain: Extent, number: int, *, forward: bool, skipping: bool) -> None:
+        most = min(_MOST_SKIP, max(_LEAST_MOST * self._cluster, domain.length // 100 // self._cluster * self._cluster))
+        skip = self._cluster
+        self._clean = 0
+        rest = domain
+        while piece := self._next_piece(rest, forward=forward, sweep=not skipping):
+            self._state = MapfileState(piece.offset, "?", number)
+            started = monotonic()
+            error = self._try(piece, READ)
+            slow = error is None and self._is_slow(piece.length, monotonic() - started)
+            rest = Extent.between(piece.end, rest.end) if forward else Extent.between(rest.offset, piece.offset)
+            if error is not None:
+                self._clean = 0
+                single = piece.length <= self._sector
+                self._journal.mark(piece, RangeStatus(ReadStatus.UNREADABLE, error.errno) if single else UNTRIMMED)
+            if (error is not None or slow) and skipping:
+                left, right = rest.split_at(rest.offset + skip if forward else max(rest.offset, rest.end - skip))
+                skipped, rest = (left, right) if forward else (right, left)
+                if slow:
+                    self._mark_slow(skipped)
+                skip = min(2 * skip, most)
+            elif error is None:
+                skip = self._cluster
+
+    def _next_piece(self, rest: Extent, *, forward: bool, sweep: bool) -> Extent | None:
+        """Return what is to be read next of ``rest``: a cluster, or more where all has been well for a while."""
+        size = _LARGE if self._clean >= _GROW_AFTER else self._cluster
+        media_map = self._journal.media_map
+        find = media_map.ranges if forward else media_map.ranges_backward
+        for gap, state in find(ReadStatus.NOT_TRIED, ReadStatus.SKIPPED, within=rest):
+            if state.status is ReadStatus.NOT_TRIED or (sweep and state == SLOW):
+                if forward:
+                    return gap.intersect(Extent.between(gap.offset, gap.offset // size * size + size))
+                return gap.intersect(Extent.between((gap.end - 1) // size * size, gap.end))
+        return None
+
+    def _trim(self, domain: Extent) -> None:
+        for block in self._with_status(domain, UNTRIMMED):
+            rest = block
+            for forward in (True, False):
+                for sector in _sectors(rest, self._sector, forward=forward):
+                    self._state = MapfileState(sector.offset, "*", 1)
+                    rest = (
+                        Extent.between(sector.end, rest.end) if forward else Extent.between(rest.offset, sector.offset)
+                    )
+                    if not self._settle(sector, READ):
+                        break
+            self._journal.mark(rest, UNSCRAPED)
+
+    def _scrape(self, domain: Extent) -> None:
+        for block in self._with_status(domain, UNSCRAPED):
+            for sector in _sectors(block, self._sector, forward=True):
+                self._state = MapfileState(sector.offset, "/", 1)
+                self._settle(sector, READ)
+
+    def _retry(self, domain: Extent, number: int, *, forward: bool) -> None:
+        bad = [part for part, _ in self._within(domain, ReadStatus.UNREADABLE)]
+        for block in bad if forward else reversed(bad):
+            for sector in _sectors(block, self._sector, forward=forward):
+                self._state = MapfileState(sector.offset, "-", number)
+                self._settle(sector, READ_AFTER_RETRY)
+
+    # --- pieces of work
+
+    def _within(self, domain: Extent, *statuses: ReadStatus) -> list[tuple[Extent, RangeStatus]]:
+        return list(self._journal.media_map.ranges(*statuses, within=domain))
+
+    def _with_status(self, domain: Extent, wanted: RangeStatus) -> list[Extent]:
+        return [part for part, state in self._within(domain, wanted.status) if state.detail == wanted.detail]
+
+    def _mark_slow(self, skipped: Extent) -> None:
+        for part, _ in self._within(skipped, ReadStatus.NOT_TRIED):
+            self._journal.mark(part, SLOW)
+
+    def _is_slow(self, length: int, seconds: float) -> bool:
+        rate = length / max(seconds, 1e-6)
+        slow = seconds > _SLOW_S and self._rate > 0 and rate < self._rate / _SLOW_SHARE
+        if not slow:
+            self._rate = rate if not self._rate else self._rate * 0.95 + rate * 0.05
+        return slow
+
+    def _settle(self, sector: Extent, success: RangeStatus) -> bool:
+        """Read one sector and mark it as what it is; say whether it could be read."""
+        error = self._try(sector, success)
+        if error is not None:
+            self._journal.mark(sector, RangeStatus(ReadStatus.UNREADABLE, error.errno))
+        return error is None
+
+    def _try(self, extent: Extent, success: RangeStatus) -> SourceReadError | None:
+        """Read ``extent`` into the target and mark it; else return the error, with nothing marked."""
+        self._pause()
+        data = self._buffer[: extent.length]
+        self._progress.position = extent.offset
+        error = self._journal.attempt(self._source.read_direct, self._base + extent.offset, data)
+        if error is None:
+            self._target.store_at(extent.offset, data)
+            self._journal.mark(extent, success)
+            self._progress.add("rescue", extent.length)
+            self._clean += extent.length
+        return error
+
+    def _pause(self) -> None:
+        if self._stop.is_set():
+            raise Interrupted("stopped during the rescue")
+        if monotonic() >= self._next_save:
+            self._save(self._state)
+            self._next_save = monotonic() + self._settings.checkpoint_s
+
+
+def _sectors(extent: Extent, size: int, *, forward: bool) -> Iterator[Extent]:
+    """Yield the sectors of ``extent``, on the grid of the medium, in the order asked for."""
+    first, last = extent.offset // size, -(-extent.end // size)
+    for number in range(first, last) if forward else range(last - 1, first - 1, -1):
+        yield Extent(number * size, size).intersect(extent)

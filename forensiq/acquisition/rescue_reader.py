@@ -1,0 +1,168 @@
+"""Reads in order while the drive is healthy, and rescues the rest at the first sign of trouble.
+
+The image needs its bytes in order; a failing drive must not be read in order. So at the first error, or the first area
+that answers slowly, everything from there on is rescued into a store, by the passes of
+:mod:`~forensiq.acquisition.rescue`; the pipeline waits meanwhile, then gets the rest of the medium from the store.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from forensiq.acquisition.reader import LinearReader, ReadJournal
+from forensiq.acquisition.rescue import Rescue, RescueSettings
+from forensiq.clock import monotonic
+from forensiq.errors import SourceLostError
+from forensiq.images.base import RescueTarget
+from forensiq.model.extent import Extent, merge
+from forensiq.model.mapfile import MapfileState
+from forensiq.model.media_map import NOT_TRIED, READ, MediaMap
+from forensiq.sources.base import Source
+from forensiq.streams.progress import Progress
+
+__all__ = ["EarlierRescue", "RescueReader", "RescueSetup"]
+
+_SLOW_S = 3.0
+_SLOW_SHARE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRescue:
+    """What another rescue of the same medium got (GNU ddrescue's image and map); it is read, never changed.
+
+    Byte 0 of ``image`` and ``media_map`` is byte 0 of the medium.
+    """
+
+    image: Source
+    media_map: MediaMap
+
+
+@dataclass(frozen=True, slots=True)
+class RescueSetup:
+    """What a rescue needs besides source and plan.
+
+    ``target`` takes the bytes; ``save`` makes the map that belongs to it durable; ``known`` is that map from an earlier
+    sitting. ``at_once`` rescues from the first byte on, whatever the state of the drive: with a priority of extents, or
+    a drive known to fail.
+    """
+
+    target: RescueTarget
+    save: Callable[[MediaMap, MapfileState], None]
+    settings: RescueSettings
+    stop: threading.Event
+    known: MediaMap | None = None
+    earlier: EarlierRescue | None = None
+    at_once: bool = False
+
+
+class RescueReader:
+    """A :class:`~forensiq.acquisition.reader.ReadStrategy` for one reading thread."""
+
+    def __init__(
+        self, source: Source, extent: Extent, journal: ReadJournal, progress: Progress, setup: RescueSetup
+    ) -> None:
+        """``extent`` is the part of the source that is the medium."""
+        self._source = source
+        self._extent = extent
+        self._journal = journal
+        self._progress = progress
+        self._setup = setup
+        self._start: int | None = None
+        self._in_order: LinearReader | None = None
+        self._at_once = setup.at_once or setup.known is not None or setup.earlier is not None
+        self._rate = 0.0
+        self._from_earlier: tuple[Extent, ...] = ()
+
+    def read(self, extent: Extent, buffer: memoryview) -> None:
+        """See :meth:`forensiq.acquisition.reader.ReadStrategy.read`."""
+        if self._in_order is not None:
+            self._in_order.read(extent, buffer)
+            return
+        if self._start is None:
+            if not self._at_once and self._stream(extent, buffer):
+                return
+            if not self._begin(extent.offset):
+                self._in_order = LinearReader(self._source, self._extent, self._setup.settings.retries, self._journal)
+                self._in_order.read(extent, buffer)
+                return
+        self._serve(extent, buffer)
+
+    def _stream(self, extent: Extent, buffer: memoryview) -> bool:
+        """Read in order; say whether that went well."""
+        started = monotonic()
+        if self._journal.attempt(self._source.read_into, self._extent.offset + extent.offset, buffer) is not None:
+            return False
+        self._journal.mark(extent, READ)
+        seconds = monotonic() - started
+        rate = extent.length / max(seconds, 1e-6)
+        if seconds > _SLOW_S and self._rate > 0 and rate < self._rate / _SLOW_SHARE:
+            self._at_once = True  # what was read is good; what comes next is rescued
+        self._rate = rate if not self._rate else self._rate * 0.95 + rate * 0.05
+        return True
+
+    def _begin(self, start: int) -> bool:
+        """Rescue everything from byte ``start`` on; say whether there was room for it."""
+        setup, medium = self._setup, self._journal.media_map.size
+        domain = Extent.between(start, medium)
+        room = setup.target.room()
+        if room is not None and setup.known is None and room < domain.length:
+            self._journal.strategy = f"in order: {room} bytes are too little for the rescue of {domain.length} bytes"
+            return False
+        setup.target.begin_rescue(start)
+        self._start = start
+        self._journal.strategy = f"rescue from byte {start} on"
+        self._take_over(domain)
+        rescue = Rescue(
+            self._source,
+            self._extent.offset,
+            setup.target,
+            self._journal,
+            self._progress,
+            setup.settings,
+            stop=setup.stop,
+            save=self._save,
+        )
+        rescue.run(domain)
+        for part, state in self._journal.media_map.ranges(within=domain):
+            if not state.is_data:
+                setup.target.clear(part)
+        return True
+
+    def _take_over(self, domain: Extent) -> None:
+        """Enter into the map what earlier sittings and other programs know of ``domain``."""
+        known, earlier = self._setup.known, self._setup.earlier
+        if known is not None:
+            for part, state in known.ranges(within=domain):
+                self._journal.mark(part, state)
+        if earlier is None:
+            return
+        taken: list[Extent] = []
+        for part, state in earlier.media_map.ranges(within=domain):
+            for gap, ours in list(self._journal.media_map.ranges(within=part)):
+                if state.is_data and not ours.is_data:
+                    taken.append(gap)
+                if not ours.is_data and (state.is_data or ours == NOT_TRIED):
+                    self._journal.mark(gap, state)
+        self._from_earlier = merge(taken)
+
+    def _save(self, state: MapfileState) -> None:
+        """Make the target durable, then the map of what is in it."""
+        target = self._setup.target
+        target.sync_stored()
+        kept = self._journal.media_map.copy()
+        kept.mark(Extent.between(target.in_order_end, self._start or 0), NOT_TRIED)
+        for part in self._from_earlier:
+            kept.mark(part, NOT_TRIED)
+        self._setup.save(kept, state)
+
+    def _serve(self, extent: Extent, buffer: memoryview) -> None:
+        self._setup.target.read_stored(extent.offset, buffer)
+        if self._setup.earlier is None:
+            return
+        for part in self._from_earlier:
+            common = part.intersect(extent)
+            view = buffer[common.offset - extent.offset : common.end - extent.offset] if common else buffer[:0]
+            if len(view) and self._setup.earlier.image.read_into(common.offset, view) < len(view):
+                raise SourceLostError("the image of the earlier rescue is shorter than its map", offset=common.offset)

@@ -1,0 +1,111 @@
+"""Where the bytes of a failing drive wait until they can be put in order: a sparse raw file and a mapfile.
+
+They are what GNU ddrescue works with (``ddrescue DEVICE X.rescue.part X.rescue.map`` goes on with them). The map claims
+nothing that is not durable: the file is synced first, the map is replaced second.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from forensiq.errors import DestinationError, DestinationExistsError, ImageFormatError
+from forensiq.images.output import FileCalls, OutputFile, remove
+from forensiq.images.sparse import clear_sparse, read_sparse, store_sparse
+from forensiq.model.extent import Extent
+from forensiq.model.mapfile import MapfileState, format_mapfile, parse_mapfile
+from forensiq.model.media_map import MediaMap
+from forensiq.streams.durable import destination_error, write_durably
+
+__all__ = ["RescueStore", "load_map", "map_saver"]
+
+_MOST_MAP = 256 << 20
+
+
+class RescueStore:
+    """A :class:`~forensiq.images.base.RescueTarget` in a file of its own; made when the first byte comes.
+
+    ``resume`` takes up a file that is there; else one that is there is a :class:`DestinationExistsError`.
+    """
+
+    in_order_end = 0
+
+    def __init__(self, path: Path, *, resume: bool = False, calls: FileCalls | None = None) -> None:
+        self.path = path
+        self._calls = calls
+        self._output: OutputFile | None = None
+        if resume:
+            self._output = OutputFile.reopen(path, calls=calls)
+        elif os.path.lexists(path):
+            raise DestinationExistsError(f"{path} exists already and is not replaced", path=str(path))
+
+    def begin_rescue(self, offset: int) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.begin_rescue`; makes the file."""
+        del offset
+        if self._output is None:
+            self._output = OutputFile.create(self.path, calls=self._calls)
+
+    def room(self) -> int | None:
+        """See :meth:`forensiq.images.base.RescueTarget.room`: what is free on the file system."""
+        try:
+            facts = os.statvfs(self.path.parent)
+        except OSError as error:
+            raise destination_error(error, self.path.parent, "measuring") from error
+        return facts.f_bavail * facts.f_frsize
+
+    def store_at(self, offset: int, data: memoryview) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.store_at`; zeros become holes."""
+        store_sparse(self._file, offset, data)
+
+    def clear(self, extent: Extent) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.clear`."""
+        clear_sparse(self._file, extent)
+
+    def read_stored(self, offset: int, buffer: memoryview) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.read_stored`."""
+        read_sparse(self._file, offset, buffer)
+
+    def sync_stored(self) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.sync_stored`."""
+        self._file.sync()
+
+    @property
+    def _file(self) -> OutputFile:
+        if self._output is None:
+            raise DestinationError(f"{self.path} is not open", path=str(self.path))
+        return self._output
+
+    def close(self) -> None:
+        """Close the file and keep it; may be called twice."""
+        if self._output is not None:
+            self._output.close()
+
+    def discard(self) -> None:
+        """Close and remove the file, where there is one: its bytes are in the image."""
+        if self._output is not None:
+            self._output.close()
+            remove(self.path, calls=self._calls)
+            self._output = None
+
+
+def map_saver(path: Path, *comments: str) -> Callable[[MediaMap, MapfileState], None]:
+    """Return what writes a map to ``path`` as a mapfile, durably, in place of the one before."""
+
+    def save(media_map: MediaMap, state: MapfileState) -> None:
+        write_durably(path, format_mapfile(media_map, state, comments).encode(), replace=True)
+
+    return save
+
+
+def load_map(path: Path, size: int) -> MediaMap:
+    """Return the map in the mapfile ``path`` for a medium of ``size`` bytes.
+
+    A file that is none is an :class:`ImageFormatError`."""
+    try:
+        if path.stat().st_size > _MOST_MAP:
+            raise ImageFormatError(f"{path} is too large to be a map", path=str(path))
+        text = path.read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        raise ImageFormatError(f"{path} cannot be read: {error.strerror}", path=str(path)) from error
+    return parse_mapfile(text, size)[0]

@@ -1,0 +1,313 @@
+"""The rescue: what it gets, in which order it works, and that no interruption loses anything."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import threading
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from forensiq.acquisition.pipeline import ResumePoint, run_pipeline
+from forensiq.acquisition.plan import plan_acquisition
+from forensiq.acquisition.reader import ReadJournal, ReadStrategy
+from forensiq.acquisition.rescue import RescueSettings
+from forensiq.acquisition.rescue_reader import EarlierRescue, RescueReader, RescueSetup
+from forensiq.acquisition.rescue_store import RescueStore, load_map, map_saver
+from forensiq.acquisition.result import PipelineResult
+from forensiq.errors import DestinationExistsError, Interrupted, SourceLostError
+from forensiq.images.output import FileCalls
+from forensiq.images.raw_writer import RawWriter
+from forensiq.model.digest import HashAlgorithm
+from forensiq.model.extent import Extent, merge
+from forensiq.model.media_map import READ, MediaMap, RangeStatus, ReadStatus
+from forensiq.sources.faulty import Faults, FaultySource
+from forensiq.streams.progress import Progress
+from tests.support.media import MemorySource, MemoryWriter, media
+
+SECTOR = 512
+CLUSTER = 8 * SECTOR
+
+
+class Unsynced(FileCalls):
+    def fsync(self, descriptor: int) -> None:
+        return None
+
+
+def map_of(size: int, bad: list[Extent], code: int = errno.EIO) -> MediaMap:
+    result = MediaMap(size, READ)
+    for each in bad:
+        result.mark(each.intersect(Extent(0, size)), RangeStatus(ReadStatus.UNREADABLE, code))
+    return result
+
+
+def filled(data: bytes, bad: tuple[Extent, ...]) -> bytes:
+    result = bytearray(data)
+    for each in bad:
+        result[each.offset : each.end] = bytes(each.length)
+    return bytes(result)
+
+
+def acquire(
+    source: FaultySource,
+    folder: Path,
+    writer: Any,
+    *,
+    resume: ResumePoint | None = None,
+    target: Any = None,
+    retries: int = 1,
+    stop: threading.Event | None = None,
+    **setup: Any,
+) -> PipelineResult:
+    plan = plan_acquisition(
+        source, chunk_size=4096, pad_last_sector=False, retries=retries, block_hash_size=None, workers=1,
+        algorithms=(HashAlgorithm.SHA256,),
+    )  # fmt: skip
+    progress = Progress(0)
+    stop = stop or threading.Event()
+    store = target or RescueStore(folder / "X.rescue.part", calls=Unsynced(), resume=bool(setup.get("known")))
+    settings_of = setup.pop("settings", RescueSettings(retries=retries, cluster=CLUSTER))
+    save = setup.pop("save", None) or map_saver(folder / "X.rescue.map")
+
+    def strategy(journal: ReadJournal) -> ReadStrategy:
+        made = RescueSetup(store, save, settings_of, stop, **setup)
+        return RescueReader(source, plan.extent, journal, progress, made)
+
+    return run_pipeline(plan, source, [writer], progress=progress, stop=stop, strategy=strategy, resume=resume)
+
+
+def no_save(*_: object) -> None:
+    return None
+
+
+bad_maps = st.lists(st.tuples(st.integers(0, 799), st.integers(1, 60)), max_size=10)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sectors=st.integers(1, 800), tail=st.integers(0, 511), bad=bad_maps, raw=st.booleans(), at_once=st.booleans(),
+    retries=st.integers(0, 2),
+)  # fmt: skip
+def test_every_readable_sector_is_itself_every_other_one_is_filled_and_listed(
+    tmp_path: Path, sectors: int, tail: int, bad: list[tuple[int, int]], raw: bool, at_once: bool, retries: int
+) -> None:
+    size = sectors * SECTOR + tail
+    data = media(420_000)[:size]
+    extents = [Extent(first * SECTOR, count * SECTOR) for first, count in bad if first * SECTOR < size]
+    truth = map_of(size, extents)
+    unreadable = merge(truth.extents(ReadStatus.UNREADABLE))
+    source = FaultySource(MemorySource(data), truth)
+    folder = tmp_path / hashlib.sha256(repr((sectors, tail, bad, raw, at_once, retries)).encode()).hexdigest()
+    folder.mkdir(exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    writer: Any = MemoryWriter()
+    if raw:
+        writer = RawWriter(folder / "X", size, calls=Unsynced())
+        writer.begin()
+    result = acquire(
+        source, folder, writer, target=writer if raw else None, retries=retries, at_once=at_once, save=no_save
+    )
+    assert result.complete, result.failure
+    expected = filled(data, unreadable)
+    assert ((folder / "X.dd").read_bytes() if raw else bytes(writer.stored)) == expected
+    assert result.media_map == truth
+    assert result.digests is not None
+    assert result.digests[HashAlgorithm.SHA256] == hashlib.sha256(expected).hexdigest()
+    # Nobody tries a bad sector alone more than once, and once more for each retry.
+    tries: dict[int, int] = {}
+    for event in source.events:
+        if event.length <= SECTOR and event.failed:
+            tries[event.offset] = tries.get(event.offset, 0) + 1
+    assert set(tries.values()) <= {1 + retries}
+
+
+def test_the_order_of_work_is_that_of_a_rescue(tmp_path: Path) -> None:
+    size = 4 << 20
+    bad = [Extent(600 * SECTOR, 40 * SECTOR), Extent(5000 * SECTOR, SECTOR)]
+    truth = map_of(size, bad)
+    source = FaultySource(MemorySource(media(size)), truth)
+    result = acquire(source, tmp_path, MemoryWriter(), retries=2, at_once=True)
+    assert result.complete
+    singles = [number for number, event in enumerate(source.events) if event.length == SECTOR]
+    copying, rest = source.events[: singles[0]], source.events[singles[0] :]
+    # Copying: large reads only; all good clusters are read before any single sector is tried.
+    untouched = [cluster for cluster in Extent(0, size).pieces(CLUSTER) if not any(cluster.overlaps(b) for b in bad)]
+    read = merge(Extent(event.offset, event.length) for event in copying if not event.failed)
+    assert all(any(piece.covers(cluster) for piece in read) for cluster in untouched)
+    # The first pass jumps out of the bad area: after its first error there it goes on behind more than one cluster.
+    first = next(number for number, event in enumerate(copying) if event.failed)
+    assert copying[first].offset == 600 * SECTOR // CLUSTER * CLUSTER
+    assert copying[first + 1].offset >= copying[first].offset + 2 * CLUSTER
+    # A pass comes back from the other end.
+    assert any(b.offset < a.offset for a, b in pairwise(copying))
+    # Then single sectors: trimming stops at the first bad one from each end, scraping does the rest, then the retries.
+    assert all(event.length == SECTOR for event in rest)
+    fails = [event.offset // SECTOR for event in rest if event.failed]
+    for sector in [*range(600, 640), 5000]:
+        assert fails.count(sector) == 3
+    last = fails[-41:]
+    assert last == sorted(last, reverse=True)  # the second retry runs backward
+    assert fails[-82:-41] == sorted(last)
+    trimmed = fails[:2]
+    assert set(trimmed) == {600, 639}
+
+
+def test_skips_grow_while_errors_go_on(tmp_path: Path) -> None:
+    size = 32 << 20
+    source = FaultySource(MemorySource(bytes(size)), map_of(size, [Extent(1 << 20, 2 << 20)]))
+    settings_of = RescueSettings(retries=0, cluster=CLUSTER)
+    acquire(source, tmp_path, MemoryWriter(), retries=0, at_once=True, settings=settings_of)
+    first_pass = [event for event in source.events if event.failed][:12]
+    jumps = [b.offset - a.offset for a, b in pairwise(first_pass)]
+    assert jumps[:4] == [2 * CLUSTER, 3 * CLUSTER, 5 * CLUSTER, 9 * CLUSTER]
+
+
+def test_a_healthy_drive_is_read_in_order_and_makes_no_store(tmp_path: Path) -> None:
+    data = media(12 << 20)
+    source = FaultySource(MemorySource(data))
+    writer = MemoryWriter()
+    result = acquire(source, tmp_path, writer)
+    assert bytes(writer.stored) == data
+    assert not list(tmp_path.iterdir())
+    assert [event.offset for event in source.events] == [0, 4 << 20, 8 << 20]
+    assert result.reading.strategy == "in order"
+
+
+def test_priorities_come_first(tmp_path: Path) -> None:
+    data = media(1 << 20)
+    wanted = (Extent(900_000 // SECTOR * SECTOR, 10 * SECTOR), Extent(100 * SECTOR, 3 * SECTOR))
+    source = FaultySource(MemorySource(data))
+    writer = MemoryWriter()
+    settings_of = RescueSettings(cluster=CLUSTER, priority=wanted)
+    assert acquire(source, tmp_path, writer, at_once=True, settings=settings_of).complete
+    assert bytes(writer.stored) == data
+    first = merge(Extent(event.offset, event.length) for event in source.events[:3])
+    assert first == merge(wanted)
+
+
+def test_slow_areas_are_left_for_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forensiq.acquisition.rescue._SLOW_S", 0.01)
+    data = media(1 << 20)
+    slow = Extent(200 * SECTOR, 400 * SECTOR)
+    source = FaultySource(MemorySource(data), faults=Faults(slow={slow: 0.02}))
+    writer = MemoryWriter()
+    assert acquire(source, tmp_path, writer, at_once=True).complete
+    assert bytes(writer.stored) == data
+    touched = [number for number, event in enumerate(source.events) if slow.offset <= event.offset < slow.end]
+    healthy = [number for number, event in enumerate(source.events) if event.offset >= slow.end]
+    assert touched[0] < healthy[0] < touched[-1]
+    assert len([number for number in touched if number < healthy[0]]) < len(touched) / 3
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("reads", [3, 40, 90, 130, 150, 200])
+def test_a_drive_that_vanishes_in_a_rescue_goes_on_where_it_was(tmp_path: Path, raw: bool, reads: int) -> None:
+    size = 1 << 20
+    data = media(size, seed=reads)
+    truth = map_of(size, [Extent(300 * SECTOR, 5 * SECTOR), Extent(1500 * SECTOR, 20 * SECTOR)])
+    expected = filled(data, truth.extents(ReadStatus.UNREADABLE))
+    dying = FaultySource(MemorySource(data), truth, Faults(vanish_after_reads=reads))
+    writer: Any = RawWriter(tmp_path / "X", size) if raw else MemoryWriter()
+    writer.begin()
+    first = acquire(dying, tmp_path, writer, target=writer if raw else None, at_once=True)
+    assert isinstance(first.failure, SourceLostError)
+    saved = load_map(tmp_path / "X.rescue.map", size)
+    assert saved == first.media_map
+    got = saved.total(ReadStatus.READ)
+
+    again: Any = RawWriter(tmp_path / "X", size) if raw else MemoryWriter()
+    if raw:
+        again.resume(0, rescued=True)
+    back = FaultySource(MemorySource(data), truth)
+    second = acquire(back, tmp_path, again, target=again if raw else None, known=saved)
+    assert second.complete
+    assert ((tmp_path / "X.dd").read_bytes() if raw else bytes(again.stored)) == expected
+    assert second.media_map == truth
+    read_again = sum(event.length for event in back.events if not event.failed)
+    assert read_again == truth.total(ReadStatus.READ) - got
+
+
+def test_a_stop_request_in_a_rescue_saves_its_state(tmp_path: Path) -> None:
+    size = 1 << 20
+    stop = threading.Event()
+
+    class Stopping(FaultySource):
+        def read_direct(self, offset: int, buffer: memoryview) -> int:
+            if len(self.events) == 50:
+                stop.set()
+            return super().read_direct(offset, buffer)
+
+    source = Stopping(MemorySource(media(size)), map_of(size, [Extent(0, SECTOR)]))
+    result = acquire(source, tmp_path, MemoryWriter(), stop=stop)
+    assert isinstance(result.failure, Interrupted)
+    assert load_map(tmp_path / "X.rescue.map", size) == result.media_map
+    assert result.media_map.total(ReadStatus.READ) > 0
+
+
+def test_a_rescue_begun_with_ddrescue_is_finished_and_its_files_stay_as_they_are(tmp_path: Path) -> None:
+    size = 1 << 20
+    data = media(size)
+    truth = map_of(size, [Extent(300 * SECTOR, 5 * SECTOR)])
+    expected = filled(data, truth.extents(ReadStatus.UNREADABLE))
+    mapfile = (
+        "# Mapfile. Created by GNU ddrescue version 1.27\n"
+        "0x00025800     *               1\n"
+        "0x00000000  0x00025000  +\n"
+        "0x00025000  0x00010000  *\n"
+        "0x00035000  0x00080000  +\n"
+        f"0x000B5000  0x{size - 0xB5000:08X}  ?\n"
+    )
+    (tmp_path / "other.map").write_text(mapfile)
+    known = load_map(tmp_path / "other.map", size)
+    image = bytearray(size)
+    for part in known.extents(ReadStatus.READ):
+        image[part.offset : part.end] = data[part.offset : part.end]
+    source = FaultySource(MemorySource(data), truth)
+    writer = MemoryWriter()
+    result = acquire(source, tmp_path, writer, earlier=EarlierRescue(MemorySource(bytes(image)), known))
+    assert result.complete
+    assert bytes(writer.stored) == expected
+    assert result.media_map == truth
+    asked = merge(Extent(event.offset, event.length) for event in source.events)
+    assert not any(piece.overlaps(part) for piece in asked for part in known.extents(ReadStatus.READ))
+    ours = load_map(tmp_path / "X.rescue.map", size)  # claims only what is in our own store
+    assert not any(ours.at(part.offset).is_data for part in known.extents(ReadStatus.READ))
+
+
+def test_a_store_that_is_there_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "X.rescue.part").write_bytes(b"precious")
+    with pytest.raises(DestinationExistsError):
+        RescueStore(tmp_path / "X.rescue.part")
+
+
+def test_without_room_for_a_store_the_medium_is_read_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RescueStore, "room", lambda _: 1000)
+    size = 1 << 20
+    data = media(size)
+    truth = map_of(size, [Extent(300 * SECTOR, 5 * SECTOR)])
+    source = FaultySource(MemorySource(data), truth)
+    writer = MemoryWriter()
+    result = acquire(source, tmp_path, writer)
+    assert result.complete
+    assert bytes(writer.stored) == filled(data, truth.extents(ReadStatus.UNREADABLE))
+    assert result.media_map == truth
+    assert result.reading.strategy.startswith("in order: 1000 bytes are too little")
+
+
+def test_stale_bytes_of_a_torn_sitting_never_stand_for_an_unreadable_sector(tmp_path: Path) -> None:
+    size = 1 << 20
+    data = media(size)
+    truth = map_of(size, [Extent(300 * SECTOR, 5 * SECTOR)])
+    # The sitting before stored bytes that its map does not know of: it was killed before the map was saved.
+    (tmp_path / "X.rescue.part").write_bytes(b"\xee" * size)
+    source = FaultySource(MemorySource(data), truth)
+    writer = MemoryWriter()
+    result = acquire(source, tmp_path, writer, known=MediaMap(size))
+    assert result.complete
+    assert bytes(writer.stored) == filled(data, truth.extents(ReadStatus.UNREADABLE))
