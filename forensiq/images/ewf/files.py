@@ -69,7 +69,9 @@ class SegmentFiles:
     def read(self, index: int, offset: int, length: int) -> bytes:
         """Return up to ``length`` bytes of file ``index`` from ``offset`` on; fewer only at the end of the file."""
         with self._borrow(index) as descriptor:
-            length = max(0, min(length, self._sizes[index] - offset))
+            length = min(length, self._sizes[index] - offset)
+            if length <= 0:
+                return b""
             data = self._pread(descriptor, index, offset, length)
             if len(data) == length:
                 return data

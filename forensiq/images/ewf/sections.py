@@ -128,7 +128,7 @@ def _placed(
         end = end if descriptor.size >= DESCRIPTOR_SIZE else max(descriptor.next, offset + DESCRIPTOR_SIZE)
     if kind not in KINDS:
         report.error("ewf.section.type", f"unknown section type {_shown(kind)}", segment=segment, at=offset)
-    following = descriptor.next if descriptor.next > offset else end
+    following = descriptor.next if offset < descriptor.next <= size else end
     if end > size:
         report.error(
             "ewf.segment.truncated",
