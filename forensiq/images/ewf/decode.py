@@ -14,7 +14,7 @@ from isal import isal_zlib
 
 from forensiq.images.ewf.layout import ADLER_SIZE, adler32
 
-__all__ = ["DecodedChunk", "decode_chunk", "stored_bound"]
+__all__ = ["DecodedChunk", "decode_chunk", "inflate_exactly", "plain_exactly", "stored_bound"]
 
 _DEFLATE_ERROR: type[Exception] = getattr(isal_zlib, "error")  # noqa: B009 its stub says that it is no class
 
@@ -37,6 +37,21 @@ class DecodedChunk:
     code: str | None = None
     reason: str = ""
     tail: bytes = b""
+
+
+def inflate_exactly(stored: bytes | memoryview, size: int) -> bytes | None:
+    """Return the ``size`` bytes of a compressed chunk that is in every way in order; ``None`` for any other."""
+    stream = isal_zlib.decompressobj()
+    try:
+        data: bytes = stream.decompress(stored, size + 1)
+    except _DEFLATE_ERROR:
+        return None
+    return data if len(data) == size and stream.eof else None
+
+
+def plain_exactly(stored: memoryview, size: int) -> memoryview | None:
+    """Return the ``size`` bytes of an uncompressed chunk that is in every way in order; ``None`` for any other."""
+    return stored[:size] if len(stored) == size + ADLER_SIZE and _sealed(stored, size) else None
 
 
 def decode_chunk(stored: bytes | memoryview, *, compressed: bool, size: int, spare: int = 0) -> DecodedChunk:
