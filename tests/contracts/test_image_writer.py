@@ -41,7 +41,7 @@ def _ewf(stem: Path, size: int) -> ImageWriter[Any]:
 
 def _split_ewf(stem: Path, size: int) -> ImageWriter[Any]:
     return EwfWriter(
-        EwfConfig(stem=stem, media_size=size, metadata=METADATA, set_identifier=IDENTIFIER, segment_size=60_000)
+        EwfConfig(stem=stem, media_size=size, metadata=METADATA, set_identifier=IDENTIFIER, segment_size=150_000)
     )
 
 
@@ -50,7 +50,7 @@ FORMATS = {
     "e01 in segments": Format(_split_ewf, media, several_files=True),
 }
 
-DATA = corpus(1_300_480, seed=5)
+DATA = corpus(1_300_480, seed=2)
 
 
 @pytest.fixture(params=FORMATS, ids=list(FORMATS))

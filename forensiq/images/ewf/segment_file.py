@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from array import array
+from itertools import accumulate, takewhile
 from pathlib import Path
 
 from forensiq.errors import DestinationError
@@ -68,9 +69,9 @@ class SegmentFile:
         position = self.output.end - base + (layout.DESCRIPTOR_SIZE if self._start is None else 0)
         self._write(parts)
         self._start = base
-        for length, checksum in zip(batch.lengths[first:last], batch.checksums[first:last], strict=True):
-            self._entries.append(position if checksum else position | layout.COMPRESSED)
-            position += length
+        starts = accumulate(batch.lengths[first:last], initial=position)
+        stored = zip(starts, batch.checksums[first:last], strict=False)
+        self._entries.extend(start if checksum else start | layout.COMPRESSED for start, checksum in stored)
         self.chunks += count
         return count
 
@@ -130,11 +131,14 @@ class SegmentFile:
         base = self.output.end if self._start is None else self._start
         position = self.output.end if self._start is not None else base + layout.DESCRIPTOR_SIZE
         entries = len(self._entries)
-        count = 0
-        for length in batch.lengths[first : first + layout.TABLE_ENTRIES - entries]:
-            position += length
-            full = position + table_sections_size(entries + count + 1) > self._limit
-            if full or position - base > layout.MAX_TABLE_OFFSET:
-                break
-            count += 1
-        return count
+        lengths = batch.lengths[first : first + layout.TABLE_ENTRIES - entries]
+        if self._has_room(base, position + sum(lengths), entries + len(lengths)):
+            return len(lengths)
+        ends = accumulate(lengths, initial=position)
+        next(ends)
+        fitting = takewhile(lambda item: self._has_room(base, item[1], entries + item[0]), enumerate(ends, 1))
+        return sum(1 for _ in fitting)
+
+    def _has_room(self, base: int, end: int, entries: int) -> bool:
+        """Say whether a section from ``base`` to ``end`` has room with its tables, and in their 31-bit offsets."""
+        return end + table_sections_size(entries) <= self._limit and end - base <= layout.MAX_TABLE_OFFSET
