@@ -64,13 +64,13 @@ def usage_of(path: str, system: System | None = None, *, ask: bool = True) -> De
     everything = frozenset(own) | frozenset(_built_on(own, system, uses))  # steps 1 and 3
     mounts, hidden = mounts_everywhere(system)
     if hidden:
-        not_checked.append(f"mounts as seen by {hidden} processes that could not be looked at")
+        not_checked.append(f"mounts as seen by {_processes(hidden)} that could not be looked at")
     uses += _mounted(everything, mounts, system)
     uses += _swapping(everything, system)
     writing, unseen = _open_for_writing(frozenset(own), system)
     uses += writing
     if unseen:
-        not_checked.append(f"open files of {unseen} processes that could not be looked at")
+        not_checked.append(f"open files of {_processes(unseen)} that could not be looked at")
     if ask and not uses and system.live:
         claim = _claimed(whole)
         if isinstance(claim, DeviceUse):
@@ -189,6 +189,10 @@ def _claimed(whole: str) -> DeviceUse | str | None:
             return DeviceUse(path, UseKind.CLAIMED, "is held by something that the kernel does not name")
         return f"whether anything holds {path}: {os.strerror(error.errno or 0)}"
     return None
+
+
+def _processes(count: int) -> str:
+    return "1 process" if count == 1 else f"{count} processes"
 
 
 def _membership(name: str, system: System) -> str | None:

@@ -83,9 +83,7 @@ def test_a_mount_in_another_namespace(tree: Tree) -> None:
 def test_a_namespace_that_cannot_be_read_is_said(tree: Tree) -> None:
     tree.process(77, namespace="mnt:[2]")
     (tree.root / "proc/77/ns/mnt").unlink()
-    assert usage_of("/dev/sdb", tree.system).not_checked == (
-        "mounts as seen by 1 processes that could not be looked at",
-    )
+    assert usage_of("/dev/sdb", tree.system).not_checked == ("mounts as seen by 1 process that could not be looked at",)
 
 
 def test_swap_through_a_link(tree: Tree) -> None:
