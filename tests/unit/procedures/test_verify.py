@@ -258,8 +258,10 @@ def test_info_tells_without_reading(tmp_path: Path) -> None:
 def test_the_damage_is_data_and_nothing_else(tmp_path: Path) -> None:
     (path,) = EwfBuilder(MEDIA).write(tmp_path / "x")
     content = bytearray(path.read_bytes())
-    content[content.find(b"sectors\0") + 76 + 30] ^= 1
+    at = content.find(MEDIA[12 * CHUNK : 12 * CHUNK + 64])  # noise: stored as it is
+    content[at] ^= 1
     path.write_bytes(content)
     record = verify_image(path)
     assert record.details["causes"] in (f"{Cause.DATA.value}", f"{Cause.DATA.value}, {Cause.DIGEST.value}")
-    assert [(each.first_lba, each.sectors, each.segment) for each in record.damage] == [(0, 8, "x.E01")]
+    assert [(each.first_lba, each.sectors, each.segment) for each in record.damage] == [(96, 8, "x.E01")]
+    assert "8 sectors in 1 place" in record.summary

@@ -1,0 +1,122 @@
+"""What every :class:`~forensiq.images.base.EvidenceImage` has to do, whatever the format.
+
+A format joins by a line in ``FORMATS``: how to make files that hold a medium.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from forensiq.errors import ForensiqError, ImageFormatError
+from forensiq.images import open_image
+from forensiq.images.base import EvidenceImage
+from forensiq.images.ewf.libewf import LibewfImage
+from forensiq.images.ewf.reader import EwfImage
+from forensiq.images.raw import RawImage
+from forensiq.model.source import SourceKind
+from tests.support.ewf_builder import EwfBuilder, mixed_media
+
+MEDIA = mixed_media(300_544)
+
+
+def _e01(folder: Path) -> EvidenceImage:
+    return EwfImage.open(EwfBuilder(MEDIA).write(folder / "x")[0])
+
+
+def _segments(folder: Path) -> EvidenceImage:
+    return EwfImage.open(EwfBuilder(MEDIA, tables_per_segment=2).write(folder / "x")[3])
+
+
+def _libewf(folder: Path) -> EvidenceImage:
+    return LibewfImage(EwfBuilder(MEDIA, sectors_per_chunk=64, tables_per_segment=1).write(folder / "x"))
+
+
+def _raw(folder: Path) -> EvidenceImage:
+    (folder / "x.dd").write_bytes(MEDIA)
+    return RawImage(folder / "x.dd")
+
+
+def _split(folder: Path) -> EvidenceImage:
+    for number in range(4):
+        (folder / f"x.{number + 1:03d}").write_bytes(MEDIA[number * 100_000 : (number + 1) * 100_000])
+    return open_image(folder / "x.001")
+
+
+FORMATS: dict[str, Callable[[Path], EvidenceImage]] = {
+    "e01": _e01,
+    "e01 in segments": _segments,
+    "libewf": _libewf,
+    "raw": _raw,
+    "split raw": _split,
+}
+
+
+@pytest.fixture(params=FORMATS, ids=list(FORMATS))
+def make(request: pytest.FixtureRequest) -> Callable[[Path], EvidenceImage]:
+    return FORMATS[request.param]
+
+
+def test_it_says_what_it_holds(make: Callable[[Path], EvidenceImage], tmp_path: Path) -> None:
+    with make(tmp_path) as image:
+        assert (image.size, image.sector_size) == (len(MEDIA), 512)
+        assert (image.identity.kind, image.identity.size) == (SourceKind.IMAGE, len(MEDIA))
+        assert image.parallel_reads >= 1
+        assert [segment.number for segment in image.segments] == list(range(1, len(image.segments) + 1))
+        assert all((tmp_path / segment.path).stat().st_size == segment.size for segment in image.segments)
+        assert [each.severity.value for each in image.check_structure() if each.severity.value != "info"] == []
+
+
+@pytest.mark.parametrize("read", ["read_into", "read_direct", "read_checked"])
+@pytest.mark.parametrize(
+    ("offset", "length"),
+    [(0, 512), (511, 2), (4095, 4098), (0, 300_544), (300_543, 10), (300_544, 10), (1 << 50, 1), (100_000, 0)],
+)
+def test_any_range_is_what_was_stored(
+    make: Callable[[Path], EvidenceImage], tmp_path: Path, read: str, offset: int, length: int
+) -> None:
+    with make(tmp_path) as image:
+        buffer = bytearray(b"\xee" * length)
+        answer = getattr(image, read)(offset, memoryview(buffer))
+        count, damage = answer if read == "read_checked" else (answer, ())
+        expected = MEDIA[offset : offset + length]
+        assert (count, list(damage)) == (len(expected), [])
+        assert bytes(buffer[:count]) == expected
+
+
+def test_many_threads_read_the_same_bytes(make: Callable[[Path], EvidenceImage], tmp_path: Path) -> None:
+    with make(tmp_path) as image, ThreadPoolExecutor(4) as pool:
+
+        def read(number: int) -> bool:
+            offset = number * 7919 % len(MEDIA)
+            buffer = bytearray(9000)
+            count = image.read_into(offset, memoryview(buffer))
+            return bytes(buffer[:count]) == MEDIA[offset : offset + 9000]
+
+        assert all(pool.map(read, range(200)))
+
+
+def test_it_closes_twice(make: Callable[[Path], EvidenceImage], tmp_path: Path) -> None:
+    image = make(tmp_path)
+    image.close()
+    image.close()
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x", "x.doc", "x.E01", "x.record.json"])
+def test_nothing_is_taken_for_raw_only_because_it_is_nothing_else(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"just some text" * 100)
+    with pytest.raises(ImageFormatError):
+        open_image(tmp_path / name)
+    with open_image(tmp_path / name, format="raw") as image:
+        assert image.format == "raw"
+
+
+def test_a_folder_a_fifo_and_nothing_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.E01")
+    for path in (tmp_path, tmp_path / "fifo.E01", tmp_path / "absent.E01"):
+        with pytest.raises(ForensiqError):
+            open_image(path)
