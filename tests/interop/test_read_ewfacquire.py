@@ -102,6 +102,6 @@ def test_flipped_bits_in_images_of_others(tmp_path: Path, image_format: str) -> 
             with open_image(path) as image:
                 data = bytearray(image.size)
                 image.read_into(0, memoryview(data))
-                assert (data, image.metadata, image.stored_digests) == (media, metadata, digests), bit
+                assert (bytes(data), image.metadata, image.stored_digests) == (media, metadata, digests), bit
         else:
             assert record.damage or record.structure, bit
