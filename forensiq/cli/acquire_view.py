@@ -83,7 +83,7 @@ def _headline(record: AcquisitionRecord) -> tuple[str, str]:
     if record.status == "complete":
         return "COMPLETE", "bold green"
     if record.status == "complete_with_unreadable_sectors":
-        return f"COMPLETE, {count(sectors, 'SECTOR')} COULD NOT BE READ", "bold yellow"
+        return f"COMPLETE, {count(sectors, 'SECTOR', 'SECTORS')} COULD NOT BE READ", "bold yellow"
     return f"{record.status.upper()}: {record.failure or 'the image is not complete'}", "bold red"
 
 

@@ -43,6 +43,7 @@ from forensiq.procedures.evidence import Evidence, open_evidence
 from forensiq.procedures.evidence_files import EvidenceFiles
 from forensiq.procedures.origin import compare_with_origin
 from forensiq.procedures.verify import verify_image
+from forensiq.sources.faulty import FaultySource
 from forensiq.streams.progress import Progress
 
 __all__ = ["acquire", "exit_code_of", "plan_only", "prepare"]
@@ -73,6 +74,8 @@ def prepare(request: AcquireRequest, stack: ExitStack) -> tuple[Evidence, Acquis
             restore_flag=request.restore_flag,
         )
     )
+    if request.practice_faults is not None:
+        evidence = dataclasses.replace(evidence, source=FaultySource(evidence.source, request.practice_faults))
     return evidence, plan_job(request, evidence)  # 3
 
 
@@ -199,6 +202,8 @@ def _checked(record: AcquisitionRecord, progress: Progress, stop: threading.Even
 
 
 def _verified(record: AcquisitionRecord, progress: Progress, stop: threading.Event) -> AcquisitionRecord:
+    progress.set_unreadable(0, 0, None)  # of the source; the image is another medium
+
     def check(image: ImageFacts | None) -> VerificationRecord | None:
         return None if image is None else verify_image(image_path(image), progress=progress, stop=stop, read_back=True)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from forensiq.errors import UsageError
 from forensiq.model.digest import DEFAULT_ALGORITHMS, HashAlgorithm
 from forensiq.model.image import ImageMetadata
+from forensiq.model.media_map import MediaMap
 from forensiq.model.quantity import MediaQuantity
 from forensiq.procedures.keys import KeyChoice
 
@@ -33,7 +34,7 @@ class AcquireRequest:
 
     ``output`` is a path stem. ``segment_size`` of ``None`` is the format's own default. ``set_identifier`` (a UUID) and
     ``metadata.acquired`` are random and now by default; given, the same source gives the same bytes.
-    ``command`` is the command line as it was typed.
+    ``command`` is the command line as it was typed. ``practice_faults`` are areas that are made to fail, for practice.
     """
 
     source: str
@@ -58,6 +59,7 @@ class AcquireRequest:
     probe: bool = True
     set_identifier: str | None = None
     command: tuple[str, ...] = ()
+    practice_faults: MediaMap | None = None
     case: CaseChoice | None = None
 
     @property
