@@ -99,6 +99,9 @@ class EwfWriter:
         except DestinationFullError as error:
             self._go_on_elsewhere(error)
             self._open_segment()
+        except (DestinationError, DestinationExistsError):
+            self._release_reserve()
+            raise
 
     @classmethod
     def resume(

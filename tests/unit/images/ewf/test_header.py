@@ -169,6 +169,12 @@ def test_long_fields_are_cut_and_said() -> None:
     }
 
 
+def test_a_time_without_a_zone_stays_a_wall_time() -> None:
+    metadata = ImageMetadata(acquired="2002-03-04T10:19:59")
+    assert header.parse_header2(header.build_header2(metadata)).acquired is None
+    assert header.parse_header(header.build_header(metadata)).acquired == "2002-03-04T10:19:59"
+
+
 def test_merge_prefers_the_first() -> None:
     merged = header.merge_metadata(
         ImageMetadata(notes="測", other={"p": "0"}), ImageMetadata(notes="?", examiner="e", other={"p": "1", "r": "f"})

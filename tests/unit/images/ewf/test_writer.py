@@ -24,6 +24,7 @@ from forensiq.errors import (
 from forensiq.images.ewf import closing, config, layout
 from forensiq.images.ewf.chunk import Compression
 from forensiq.images.ewf.config import EwfConfig, segment_count_worst_case, worst_case_size
+from forensiq.images.ewf.reader import EwfImage
 from forensiq.images.ewf.writer import EwfWriter
 from forensiq.images.output import FileCalls
 from forensiq.model.digest import HashAlgorithm
@@ -435,6 +436,20 @@ def test_a_full_destination_without_another_place_is_an_error(tmp_path: Path) ->
         whole(writer, corpus(len(DATA), 3), chunks=32)
     writer.abort()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_our_own_reader_finds_nothing_wrong(tmp_path: Path) -> None:
+    unreadable = (Extent(512, 1024),)
+    manifest = write_image(tmp_path / "x", DATA, segment_size=300_000, unreadable=unreadable)
+    with EwfImage.open(tmp_path / "x.E01") as image:
+        buffer = bytearray(len(DATA))
+        assert image.read_into(0, memoryview(buffer)) == len(DATA)
+        assert bytes(buffer) == DATA
+        assert [*image.findings(), *image.check_structure()] == []
+        assert tuple(image.acquisition_errors) == unreadable
+        assert image.stored_digests == digests(DATA, (HashAlgorithm.MD5, HashAlgorithm.SHA1))
+        assert image.metadata == dataclasses.replace(METADATA, notes="two lines of notes", other=image.metadata.other)
+        assert [segment.media for segment in image.segments] == [segment.media for segment in manifest.segments]
 
 
 def test_flush_section_puts_everything_stored_into_tables(tmp_path: Path) -> None:
