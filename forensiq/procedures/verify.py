@@ -29,6 +29,7 @@ from forensiq.model.finding import Cause, Damage, Finding, Severity
 from forensiq.model.image import Segment
 from forensiq.model.records import DamageFacts, VerificationRecord
 from forensiq.model.reference import AcquisitionReference
+from forensiq.procedures.environment import tool_facts
 from forensiq.procedures.verify_more import against_drive, ask_libewf
 from forensiq.streams.progress import Progress
 from forensiq.verification.comparison import (
@@ -208,6 +209,7 @@ class _Run:
             read_back=read_back,
             second_opinion=self.opinion,
             details=self._details(verdict),
+            tool=tool_facts(),
         )
 
     def _judge(self) -> Verdict:

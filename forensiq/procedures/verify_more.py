@@ -10,7 +10,7 @@ from forensiq.images.base import EvidenceImage
 from forensiq.model.extent import Extent
 from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.model.reference import AcquisitionReference
-from forensiq.sources import open_source
+from forensiq.procedures.evidence import open_evidence
 from forensiq.streams.progress import Progress
 from forensiq.verification.against import compare_with_source
 from forensiq.verification.content import ContentResult
@@ -28,9 +28,13 @@ def against_drive(
     progress: Progress,
     stop: threading.Event | None,
 ) -> tuple[int, list[Finding]]:
-    """Compare with the drive (or file) it was made from; return how many bytes differ, and what was found."""
+    """Compare with the drive (or file) it was made from; return how many bytes differ, and what was found.
+
+    The drive is held read-only while it is read, as in an acquisition.
+    """
     filled: Sequence[Extent] = image.acquisition_errors if reference is None else reference.unreadable
-    with open_source(drive, sector_size=image.sector_size) as source:
+    with open_evidence(str(drive)) as evidence:
+        source = evidence.source
         serial = source.identity.serial
         result = compare_with_source(
             image,
