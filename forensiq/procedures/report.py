@@ -20,10 +20,12 @@ from forensiq.custody.audit import audit_ledger, ledger_finding
 from forensiq.custody.case_folder import CaseFolder
 from forensiq.custody.package import Bindings
 from forensiq.custody.pkcs12 import CertificateFacts, read_pkcs12
+from forensiq.custody.seal import MANIFEST, read_small, seal_code
+from forensiq.custody.seal_check import seal_numbers
 from forensiq.custody.signing import Signer, public_pem, read_private_file
 from forensiq.custody.templates import load_template
 from forensiq.custody.trust import trusted_keys
-from forensiq.errors import DestinationExistsError, RecordFormatError, UsageError
+from forensiq.errors import CustodyError, DestinationExistsError, RecordFormatError, UsageError
 from forensiq.model.finding import Finding, Severity
 from forensiq.model.ledger import LedgerEntry, LedgerHead
 from forensiq.model.records import ToolFacts
@@ -34,6 +36,7 @@ from forensiq.procedures.case_pins import collect_pins
 from forensiq.procedures.custody_step import CustodyStep, custody_step
 from forensiq.procedures.environment import tool_facts
 from forensiq.procedures.keys import KeyChoice, choose_key, open_signer
+from forensiq.procedures.report_examine import with_examination
 from forensiq.procedures.report_gather import gather_files, ledger_until
 from forensiq.reports.case_uco import render_case_uco
 from forensiq.reports.case_verdict import case_verdict
@@ -165,7 +168,7 @@ def gather_report(root: Path, head: LedgerHead, *, made_by: str, signer: str) ->
         made=clock.rfc3339(clock.utc_now()),
         made_by=made_by or case.examiner.name or acting_user(),
         case=case,
-        items=tuple(gathered.items),
+        items=tuple(with_examination(item, root) for item in gathered.items),
         ledger=LedgerFacts(
             "ledger.jsonl",
             head,
@@ -178,6 +181,7 @@ def gather_report(root: Path, head: LedgerHead, *, made_by: str, signer: str) ->
         files=tuple(gathered.files),
         tool=_tool(),
         signer=signer,
+        seal_code=_seal_code(folder),
         findings=tuple(findings),
         wording=wording,
         labels=labels,
@@ -232,6 +236,15 @@ def _render(package: ReportPackage, kind: str) -> tuple[bytes, tuple[str, ...]]:
         case _:
             text = render_dfxml(package.report)
     return text.encode("utf-8"), ()
+
+
+def _seal_code(folder: CaseFolder) -> str | None:
+    for number in reversed(seal_numbers(folder)):
+        try:
+            return seal_code(read_small(folder.seals / number / MANIFEST, _LARGEST_REPORT))
+        except CustodyError:
+            continue
+    return None
 
 
 def _tool() -> ToolFacts:

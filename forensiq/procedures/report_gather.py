@@ -82,7 +82,7 @@ class _Gatherer:
         self._maps: dict[str, bytes] = {}
         self._acquired: dict[str, list[AcquisitionReport]] = {}
         self._verified: dict[str, list[VerificationReport]] = {}
-        self._transfers: dict[str, list[TransferRecord]] = {}
+        self._transfers: dict[str, TransferRecord] = {}
 
     def run(self, ledger: bytes) -> Gathered:
         found = [each for each in self._folder.walk() if each.kind == "file"]
@@ -187,17 +187,26 @@ class _Gatherer:
         except (ValueError, RecursionError, RecordFormatError) as error:
             self._finding("report.record_invalid", f"not a hand-over that this version reads: {error}", key)
             return
-        self._transfers.setdefault(record.item, []).append(record)
+        # Both sides write the hand-over; the receipt, which was written later, knows more.
+        if record.received is not None or record.identifier not in self._transfers:
+            self._transfers[record.identifier] = record
 
     def _items(self) -> None:
         known = {item.identifier: item for item in self._case.items}
-        names = [*known, *sorted({*self._acquired, *self._verified, *self._transfers} - known.keys())]
+        names = [
+            *known,
+            *sorted(
+                {*self._acquired, *self._verified, *(each.item for each in self._transfers.values())} - known.keys()
+            ),
+        ]
         for name in names:
             item = known.get(name)
             if item is None:
                 self._finding("report.item_unknown", f"{name} has records, but is no item of the case", name)
                 item = EvidenceItem(name)
-            transfers = sorted(self._transfers.get(name, ()), key=lambda each: each.released)
+            transfers = sorted(
+                (each for each in self._transfers.values() if each.item == name), key=lambda each: each.released
+            )
             self._out.items.append(
                 ItemReport(
                     item,

@@ -18,24 +18,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from forensiq.custody.audit import audit_ledger
-from forensiq.custody.case_folder import CaseFolder, hash_file
 from forensiq.custody.ledger import Ledger
 from forensiq.custody.package import Bindings
-from forensiq.custody.signing import fingerprint_of, load_public_key, verify_signature
 from forensiq.custody.trust import trusted_keys
-from forensiq.errors import CustodyError, ExitCode, RecordFormatError, SigningKeyError
+from forensiq.errors import CustodyError, ExitCode, RecordFormatError
 from forensiq.model.finding import Severity
 from forensiq.model.jsonable import to_json
 from forensiq.model.ledger import LedgerEntry, LedgerReport
 from forensiq.model.report import AcquisitionReport, AttachedFile, CaseReport, VerificationReport
 from forensiq.model.report_check import CheckState, ReportCheck, ReportVerification
 from forensiq.procedures.environment import tool_facts
+from forensiq.procedures.report_files import case_around, check_files_at_hand
+from forensiq.procedures.report_signatures import check_signatures
 from forensiq.reports.attaching import attached_files
-from forensiq.reports.case_verdict import case_verdict, last_acquisition
+from forensiq.reports.case_verdict import case_verdict
 from forensiq.reports.embed import package_text
 from forensiq.reports.html import render_html
 from forensiq.reports.pdf import render_pdf, typesetter
-from forensiq.reports.pdf_signature import PdfSignature, signatures_of
 from forensiq.reports.reading import ReadReport, read_report
 
 __all__ = ["verify_report"]
@@ -56,14 +55,14 @@ def verify_report(
     data = _read(path)
     checker = _Checker(path, data)
     checks = list(checker.run(case, images, advance))
-    code, verdict = _verdict(checks, checker.signed)
+    code, verdict = _verdict(checks, checker.signatures.signed)
     return ReportVerification(
         report=str(path),
         format=checker.read.format,
         sha256=hashlib.sha256(data).hexdigest(),
         verdict=verdict,
         summary=_summary(verdict, checks),
-        trust=checker.trust,
+        trust=checker.signatures.trust,
         headline=case_verdict(checker.read.package.report).headline,
         checks=tuple(checks),
         exit_code=int(code),
@@ -106,8 +105,7 @@ class _Checker:
         self._path = path
         self._data = data
         self.read: ReadReport = read_report(data)
-        self.signed = False
-        self.trust = "nobody signed this report"
+        self.signatures = check_signatures(path, data, self.read.format)
 
     @property
     def _report(self) -> CaseReport:
@@ -115,7 +113,7 @@ class _Checker:
 
     def run(self, case: Path | None, images: bool, advance: Callable[[int], None]) -> Iterator[ReportCheck]:
         # 1. Signatures.
-        yield from self._signatures()
+        yield from self.signatures.checks
         # 2. The report was read strictly already; 3. its attachments.
         yield ReportCheck("report.readable", _PASSED, f"a {self.read.format} report, every field of the right kind")
         yield from self._attachments()
@@ -126,48 +124,12 @@ class _Checker:
         # 7. Pages.
         yield self._pages()
         # 8. Files at hand.
-        yield from self._files(case or self._case_around(), images, advance)
-
-    def _signatures(self) -> Iterator[ReportCheck]:
-        if self.read.format == "pdf":
-            found = signatures_of(self._data)
-            for each in found:
-                yield self._pdf_signature(each)
-            if not found:
-                yield ReportCheck("signature.pdf", _NOT_CHECKED, "the PDF holds no signature")
-        yield self._detached()
-
-    def _pdf_signature(self, each: PdfSignature) -> ReportCheck:
-        who = f"{each.subject}, certificate {each.fingerprint}"
-        if not each.intact:
-            return ReportCheck("signature.pdf", _FAILED, f"{who}: {each.problem}")
-        if not each.whole_file:
-            return ReportCheck("signature.pdf", _FAILED, f"{who}: something was added to the file after it was signed")
-        self.signed = True
-        when = f"time stamp {each.stamped} by {each.stamped_by}" if each.stamped else f"claimed time {each.signed}"
-        kind = "self-signed: shows integrity, not identity" if each.self_signed else f"issued by {each.issuer}"
-        self.trust = f"signed by {who} ({kind}), {when}; compare the certificate's digest with the signer's own"
-        return ReportCheck("signature.pdf", _PASSED, f"covers the whole file; {who}; {kind}; {when}")
-
-    def _detached(self) -> ReportCheck:
-        beside = [self._path.with_name(self._path.name + ending) for ending in (".sig", ".pub")]
-        if not all(each.is_file() for each in beside):
-            return ReportCheck("signature.detached", _NOT_CHECKED, f"no {beside[0].name} and {beside[1].name} here")
-        try:
-            key = load_public_key(beside[1])
-            with beside[0].open("rb") as file:
-                signature = file.read(1024)
-        except (SigningKeyError, OSError) as error:
-            return ReportCheck("signature.detached", _FAILED, f"it cannot be read: {error}")
-        if not verify_signature(key.raw, signature, self._data):
-            return ReportCheck("signature.detached", _FAILED, "it is not the signature of this file by this key")
-        mark = fingerprint_of(key.raw)
-        name = trusted_keys().get(mark)
-        known = f"your trusted key of {name}" if name else "not on your trust list: signer unknown"
-        words = f"signed by the Ed25519 key {mark}, {known}"
-        self.trust = words if name or not self.signed else f"{self.trust}; also {words}"
-        self.signed = True
-        return ReportCheck("signature.detached", _PASSED, words)
+        at_hand = case or case_around(self._path)
+        if images and at_hand is not None:
+            yield from check_files_at_hand(self._report, at_hand, advance)
+        else:
+            why = "the case folder is not at hand" if images else "not asked for"
+            yield ReportCheck("image.digest", _NOT_CHECKED, f"images and files of the case: {why}")
 
     def _attachments(self) -> Iterator[ReportCheck]:
         spoken_of = attached_files(self._report)
@@ -267,40 +229,3 @@ class _Checker:
             return ReportCheck("pages.same", _FAILED, f"{text}: they do not show what the data say")
         why = "the report was made by another version" if not here else "it needs fonts that differ between machines"
         return ReportCheck("pages.same", _NOT_CHECKED, f"{text}, which may be because {why}")
-
-    def _case_around(self) -> Path | None:
-        for folder in list(self._path.absolute().parents)[:3]:
-            if (folder / "ledger.jsonl").is_file():
-                return folder
-        return None
-
-    def _files(self, case: Path | None, images: bool, advance: Callable[[int], None]) -> Iterator[ReportCheck]:
-        wanted: list[tuple[str, str, str]] = []
-        for item in self._report.items:
-            acquired = last_acquisition(item)
-            if acquired is None or acquired.record.image is None:
-                continue
-            folder = acquired.path.rpartition("/")[0]
-            for segment in acquired.record.image.segments:
-                name = segment.path.rpartition("/")[2]
-                wanted.append((f"{folder}/{name}" if folder else name, segment.sha256 or "", "image"))
-        wanted += [(file.path, file.sha256, "file") for file in self._report.files if file.role != "ledger"]
-        if case is None or not wanted or not images:
-            why = "not asked for" if not images else "the case folder is not at hand" if case is None else "none named"
-            yield ReportCheck("image.digest", _NOT_CHECKED, f"images and files of the case: {why}")
-            return
-        root = CaseFolder(case).root
-        for path, digest, kind in wanted:
-            code = f"{kind}.digest"
-            if not digest:
-                yield ReportCheck(code, _NOT_CHECKED, f"{path}: the record holds no digest of this file")
-                continue
-            try:
-                found = hash_file(root, path)
-            except (CustodyError, OSError) as error:
-                yield ReportCheck(code, _NOT_CHECKED, f"{path} is not at hand: {error}")
-                continue
-            advance(found.size)
-            same = found.sha256 == digest
-            words = "unchanged" if same else f"changed: SHA-256 {found.sha256} instead of {digest}"
-            yield ReportCheck(code, _PASSED if same else _FAILED, f"{path}: {words}")

@@ -134,7 +134,11 @@ def _summary(report: CaseReport) -> Iterator[Block]:
 def _holders(report: CaseReport) -> Iterator[Cell]:
     for item in report.items[:_FIRST_PAGE]:
         last = max(item.transfers, key=lambda each: each.released, default=None)
-        where = f"{last.received_by}, since {moment(last.received or last.released).text}" if last else ""
+        where = ""
+        if last is not None:
+            where = f"released to {last.received_by} {moment(last.released).text}, receipt not countersigned"
+            if last.received is not None:
+                where = f"{last.received_by}, since {moment(last.received).text}"
         yield given(f"{item.item.identifier}: {where or item.item.location or 'no hand-over on record'}")
 
 

@@ -153,5 +153,5 @@ def transfer_blocks(record: TransferRecord) -> Iterator[Block]:
         for each in record.after
         if each.path not in known
     ]
-    yield table(("File", "Bytes", "SHA-256 before", "After"), (6, 4, 11, 3), rows)
+    yield table(("File", "Bytes", "SHA-256 before", "After"), (8, 3, 9, 3), rows)
     yield from finding_blocks(record.findings, "Hashing left no findings.")

@@ -47,7 +47,7 @@ def _blocks(examination: Examination) -> Iterator[Block]:
         yield Paragraph("Files that unreadable or damaged sectors fall in:", strong=True)
         yield _files(examination.affected)
     else:
-        yield Paragraph("Unreadable or damaged sectors fall in no file.")
+        yield Paragraph("No file is known to be affected by unreadable or damaged sectors.")
     if examination.files:
         yield Paragraph("Files that findings are about:")
         yield _files(examination.files)

@@ -73,7 +73,12 @@ def verify_section(report: CaseReport) -> Section:
             fields(
                 (
                     field("Report", code(report.identifier)),
-                    field("Seal code", code(code_words) if code_words else missing("the case is not sealed")),
+                    field(
+                        "Seal code",
+                        code(code_words)
+                        if code_words
+                        else missing("the case was not sealed when this report was made"),
+                    ),
                 )
             ),
         ),

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
+from typing import get_args, get_type_hints
 
 from forensiq.errors import UsageError
 from forensiq.model.from_json import from_json
@@ -29,7 +31,7 @@ KINDS: Mapping[str, frozenset[str]] = {
         }
     ),
     "serials": frozenset({"serial", "wwn", "usb_id", "external_blocker"}),
-    "paths": frozenset({"path", "destination", "device", "filesystem", "command", "original_path", "image"}),
+    "paths": frozenset({"path", "destination", "device", "devices", "filesystem", "command", "original_path", "image"}),
     "notes": frozenset({"notes", "note", "description", "title", "text", "caption", "label", "purpose", "condition"}),
 }
 """Kinds of values, and the keys under which they stand."""
@@ -68,6 +70,24 @@ def redact(report: CaseReport, kinds: Iterable[str], *, full_name: str, full_sha
     )
 
 
+@cache
+def _field_names() -> frozenset[str]:
+    """Return the names of all fields of a report: keys that are no words of anybody's."""
+    names: set[str] = set()
+    seen: set[object] = set()
+    waiting: list[object] = [CaseReport]
+    while waiting:
+        hint = waiting.pop()
+        if hint in seen:
+            continue
+        seen.add(hint)
+        waiting.extend(get_args(hint))
+        if isinstance(hint, type) and is_dataclass(hint):
+            names |= {each.name for each in fields(hint)}
+            waiting.extend(get_type_hints(hint).values())
+    return frozenset(names)
+
+
 def _bounded(word: str) -> str:
     before = r"(?<!\w)" if word[0].isalnum() else ""
     behind = r"(?!\w)" if word[-1].isalnum() else ""
@@ -102,7 +122,10 @@ class _Counter:
         if isinstance(node, list):
             return [self.walk(each, hit=hit) for each in node]
         if isinstance(node, dict):
-            return {self._text(key, hit=False): self._under(key, each) for key, each in node.items()}
+            return {
+                key if key in _field_names() else self._text(key, hit=False): self._under(key, each)
+                for key, each in node.items()
+            }
         return node
 
     def _under(self, key: str, node: Json) -> Json:
