@@ -139,5 +139,5 @@ def _trim(identity: SourceIdentity) -> Answer:
         return Answer(Outcome.NONE, "the kernel would not send discards to it")
     return Answer(
         Outcome.FOUND,
-        "it takes TRIM (discard): what was deleted may be erased by the drive itself, and a second read may differ",
+        "the drive takes discards: it may erase by itself what was deleted, and a second read may differ",
     )

@@ -51,7 +51,7 @@ def opened(path: str) -> Iterator[int]:
     try:
         descriptor = open_device(path)
     except OSError as error:
-        hint = "reading a drive needs root" if isinstance(error, PermissionError) else None
+        hint = "reading a drive needs root" if isinstance(error, PermissionError) and os.geteuid() else None
         raise SourceError(
             f"{path} cannot be opened: {error.strerror}", hint=hint, path=path, errno=error.errno
         ) from error

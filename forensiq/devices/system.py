@@ -78,7 +78,8 @@ class System:
     def name_of_path(self, path: str | Path) -> str | None:
         """Return the kernel name of the block device that ``path`` (a node or a link to one) is; ``None``: it is none.
 
-        Raises :class:`~forensiq.errors.SourceError` where the path does not exist or may not be looked at.
+        Raises :class:`~forensiq.errors.UsageError` where the path does not exist, and
+        :class:`~forensiq.errors.SourceError` where it may not be looked at.
         """
         if not self.live:
             node = os.path.normpath(path)
@@ -89,9 +90,8 @@ class System:
         try:
             facts = Path(path).stat()
         except OSError as error:
-            raise SourceError(
-                f"{path} cannot be looked at: {os.strerror(error.errno or 0)}", path=str(path), errno=error.errno
-            ) from error
+            kind = UsageError if isinstance(error, (FileNotFoundError, NotADirectoryError)) else SourceError
+            raise kind(f"{path}: {error.strerror}", path=str(path), errno=error.errno) from error
         if not stat.S_ISBLK(facts.st_mode):
             return None
         return self.name_of_number(f"{os.major(facts.st_rdev)}:{os.minor(facts.st_rdev)}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from forensiq.devices.mounts import Mount, mount_over, mounts_of_self
 from forensiq.devices.system import System, device_path
-from forensiq.errors import SourceError
+from forensiq.errors import SourceError, UsageError
 
 __all__ = [
     "Holding",
@@ -132,7 +132,7 @@ def _real(path: str, system: System) -> str:
 def _name_or_none(path: str, system: System) -> str | None:
     try:
         return system.name_of_path(path)
-    except SourceError:
+    except (SourceError, UsageError):
         return None
 
 

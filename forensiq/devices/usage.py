@@ -31,7 +31,7 @@ from forensiq.devices.topology import (
     whole_name,
 )
 from forensiq.devices.udev import properties_of
-from forensiq.errors import SourceError
+from forensiq.errors import SourceError, UsageError
 from forensiq.model.device import DeviceUsage, DeviceUse, UseKind
 
 __all__ = ["MEMBERSHIP", "usage_of"]
@@ -124,7 +124,7 @@ def _devices_of(mount: Mount, system: System) -> tuple[str, ...]:
         return ()
     try:
         name = system.name_of_path(mount.source)
-    except SourceError:
+    except (SourceError, UsageError):
         return ()
     if name is None:
         return ()
@@ -137,7 +137,7 @@ def _swapping(names: frozenset[str], system: System) -> Iterator[DeviceUse]:
             continue  # a swap file lies on a mounted file system, which is a use already
         try:
             name = system.name_of_path(path)
-        except SourceError:
+        except (SourceError, UsageError):
             continue
         if name in names:
             yield DeviceUse(device_path(name), UseKind.SWAP, "is active swap space")

@@ -164,7 +164,7 @@ class WriteGuard:
         except OSError as error:
             if error.errno == errno.EBUSY:
                 raise SourceInUseError(f"{path} has just been taken into use by something else", path=path) from error
-            hint = "reading a drive needs root" if isinstance(error, PermissionError) else None
+            hint = "reading a drive needs root" if isinstance(error, PermissionError) and os.geteuid() else None
             raise SourceError(
                 f"{path} cannot be opened: {error.strerror}", hint=hint, path=path, errno=error.errno
             ) from error

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from forensiq.errors import SourceError, SourceLostError, SourceReadError, UsageError
+from forensiq.errors import SourceLostError, SourceReadError, UsageError
 from forensiq.model.extent import Extent
 from forensiq.sources.block_device import BlockDeviceSource
 from tests.rig import LoopDevice, faulty_device, loop_device
@@ -164,5 +164,5 @@ def test_closing_twice_and_what_cannot_be_opened(device: LoopDevice, disk: Path,
     source.close()
     with pytest.raises(UsageError):
         BlockDeviceSource(str(disk))
-    with pytest.raises(SourceError):
+    with pytest.raises(UsageError):
         BlockDeviceSource(str(tmp_path / "nothing"))
