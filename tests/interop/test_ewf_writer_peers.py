@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from forensiq.images.ewf import layout
 from forensiq.images.ewf.chunk import Compression
-from forensiq.images.ewf.config import EwfConfig
+from forensiq.images.ewf.config import SECTION_CHUNKS, EwfConfig
 from forensiq.images.ewf.writer import EwfWriter
 from forensiq.model.chunk import Batch
 from forensiq.model.digest import HashAlgorithm
@@ -59,7 +58,7 @@ def test_peers_read_the_same_medium(tmp_path: Path, name: str) -> None:
 
 
 def test_many_sections_of_full_tables(tmp_path: Path) -> None:
-    data = bytes(layout.TABLE_ENTRIES * 512) + corpus(layout.TABLE_ENTRIES * 512)
+    data = bytes(SECTION_CHUNKS * 4096) + corpus(SECTION_CHUNKS * 4096)
     manifest = write_image(tmp_path / "x", data, sectors_per_chunk=8, batch_chunks=1024)
     paths = files_of(tmp_path / "x", manifest)
     ewfverify(paths[0])

@@ -28,9 +28,10 @@ __all__ = [
 ]
 
 DEFAULT_SEGMENT_SIZE = 1500 * 1024 * 1024
+SECTION_CHUNKS = 4096
+"""Most chunks in a section: what a crash can lose, and what is left to hash when the last chunk is stored."""
 MAX_SECTORS_PER_CHUNK = 32768
 MAX_SECTOR_SIZE = 65536
-MAX_SECTORS = 0xFFFF_FFFF_FFFF_FFFF
 _DATA_SIZE = layout.DESCRIPTOR_SIZE + layout.VOLUME_SIZE
 _XHASH_SIZE = 1024
 _ALLOWANCE = 1024 * 1024
@@ -158,7 +159,7 @@ def closing_size(config: EwfConfig) -> int:
 def section_chunks(config: EwfConfig) -> int:
     """Most chunks in one ``sectors`` section when all of them are stored plain: 31 bits of offset are the limit."""
     stored = config.chunk_size + layout.ADLER_SIZE
-    return min(layout.TABLE_ENTRIES, (layout.MAX_TABLE_OFFSET - layout.DESCRIPTOR_SIZE) // stored)
+    return min(SECTION_CHUNKS, (layout.MAX_TABLE_OFFSET - layout.DESCRIPTOR_SIZE) // stored)
 
 
 def segment_count_worst_case(config: EwfConfig) -> int:

@@ -69,7 +69,6 @@ __all__ = [
     "SESSION_ENTRY_SIZE",
     "SESSION_HEADER_SIZE",
     "SIGNATURE",
-    "TABLE_ENTRIES",
     "TABLE_HEADER_SIZE",
     "VOLUME_SIZE",
     "Checksum",
@@ -116,8 +115,6 @@ MEDIA_FLAG_TABLEAU = 0x08
 COMPRESSED = 0x8000_0000
 MAX_TABLE_OFFSET = 0x7FFF_FFFF
 """Largest offset, relative to the base of its table, that an entry can hold."""
-TABLE_ENTRIES = 16375
-"""Entries of one table that every reader accepts (the limit of EnCase 1 to 5 and FTK Imager 1)."""
 MAX_CHUNKS = 0xFFFF_FFFF
 MAX_ERROR_SECTOR = 0xFFFF_FFFF
 

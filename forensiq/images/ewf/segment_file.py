@@ -13,7 +13,7 @@ from itertools import accumulate, takewhile
 from pathlib import Path
 
 from forensiq.errors import DestinationError
-from forensiq.images.ewf import layout
+from forensiq.images.ewf import config, layout
 from forensiq.images.ewf.chunk import EncodedBatch
 from forensiq.images.ewf.config import EwfConfig, closing_size, section, table_sections_size
 from forensiq.images.output import OutputFile
@@ -29,7 +29,7 @@ class SegmentFile:
     (file offsets) and ``sha256`` belong to the :class:`~forensiq.images.ewf.seal.Sealer`.
     """
 
-    def __init__(self, number: int, first_chunk: int, final: Path, output: OutputFile, config: EwfConfig) -> None:
+    def __init__(self, number: int, first_chunk: int, final: Path, output: OutputFile, settings: EwfConfig) -> None:
         self.number = number
         self.first_chunk = first_chunk
         self.chunks = 0
@@ -39,7 +39,7 @@ class SegmentFile:
         self.complete = 0
         self.announced = 0
         self.hashed = 0
-        self._limit = config.segment_size - closing_size(config)
+        self._limit = settings.segment_size - closing_size(settings)
         self._start: int | None = None
         self._entries = array("I")
         self._torn = False
@@ -131,7 +131,7 @@ class SegmentFile:
         base = self.output.end if self._start is None else self._start
         position = self.output.end if self._start is not None else base + layout.DESCRIPTOR_SIZE
         entries = len(self._entries)
-        lengths = batch.lengths[first : first + layout.TABLE_ENTRIES - entries]
+        lengths = batch.lengths[first : first + config.SECTION_CHUNKS - entries]
         if self._has_room(base, position + sum(lengths), entries + len(lengths)):
             return len(lengths)
         ends = accumulate(lengths, initial=position)

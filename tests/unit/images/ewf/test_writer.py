@@ -114,7 +114,7 @@ AROUND = sorted({sectors for edge in (1, 4, 8, 40, 41) for sectors in (edge - 1,
 def test_sizes_around_chunk_and_section_bounds(
     tmp_path: Path, sectors: int, sector_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout, "TABLE_ENTRIES", 10)
+    monkeypatch.setattr(config, "SECTION_CHUNKS", 10)
     data = corpus(sectors * sector_size)
     manifest = write_image(tmp_path / "x", data, sectors_per_chunk=4, sector_size=sector_size, batch_chunks=3)
     paths = files_of(tmp_path / "x", manifest)
@@ -150,7 +150,7 @@ def test_any_geometry_gives_the_medium_back(
     least = refused.value.facts["least"]
     assert isinstance(least, int)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout, "TABLE_ENTRIES", entries)
+        patch.setattr(config, "SECTION_CHUNKS", entries)
         manifest = write_image(
             stem,
             data,
