@@ -47,7 +47,7 @@ def command(context: click.Context, run: Run, folder: Path | None) -> ExitCode:
     demonstration = begin_demonstration(folder)
     program = context.find_root().command
     assert isinstance(program, CommandTable)
-    steps = [step for step in _steps(demonstration) if step.words[0] in program.list_commands(context)]
+    steps = _steps(demonstration)
     _explain_drive(run, demonstration)
     record = _acquire(run, demonstration, steps[0])
     done = [{"title": steps[0].title, "command": _typed(steps[0]), "exit_code": int(exit_code_of(record))}]
@@ -155,10 +155,11 @@ def _call(run: Run, program: CommandTable, step: _Step) -> tuple[ExitCode, list[
     if not run.json:
         with program.make_context("forensiq", [*step.words, "--quiet"]) as context:
             return ExitCode(program.invoke(context)), []
-    said = io.StringIO()
+    said = io.TextIOWrapper(io.BytesIO(), "utf-8")
     with redirect_stdout(said), program.make_context("forensiq", [*step.words, "--json", "--quiet"]) as context:
         code = ExitCode(program.invoke(context))
-    return code, [json.loads(line) for line in said.getvalue().splitlines()]
+    said.seek(0)
+    return code, [json.loads(line) for line in said]
 
 
 def _farewell(run: Run, demonstration: Demonstration, worst: ExitCode) -> None:

@@ -10,11 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
-from forensiq.cli.main import program
-
-__all__ = ["Done", "forensiq", "there_is"]
+__all__ = ["Done", "forensiq"]
 
 
 @dataclass(frozen=True)
@@ -65,8 +61,3 @@ def forensiq(
         user=user,
     )
     return Done(words, done.returncode, done.stdout, done.stderr)
-
-
-def there_is(command: str) -> bool:
-    """Whether the program has a command of that name."""
-    return command in program.list_commands(click.Context(program))

@@ -26,9 +26,12 @@ def test_the_demonstration_is_one_json_object_for_scripts(tmp_path: Path) -> Non
     assert [(each["offset"], each["length"]) for each in record["unreadable"]] == [
         (each["offset"], each["length"]) for each in done.json["unreadable"]
     ]
-    assert [step["exit_code"] for step in done.json["steps"]] == [3] + [0] * (len(done.json["steps"]) - 1)
+    assert [step["exit_code"] for step in done.json["steps"]] == [3, 0, 0, 0]
     verification = done.json["steps"][1]["output"][0]
     assert verification["verdict"] == "verified"
+    listed = {entry.get("path"): entry for entry in done.json["steps"][3]["output"]}
+    assert listed["/meeting point.txt"]["allocated"] is False
+    assert listed["/home/lee/notes.txt"]["allocated"] is True
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
