@@ -25,7 +25,7 @@ def main() -> None:
     """Parse, measure, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", default=[*CASES], help=f"of {', '.join(CASES)} (default: all)")
-    parser.add_argument("--mib", type=int, default=1056, help="size of the medium in MiB (default 1056)")
+    parser.add_argument("--mib", type=int, default=2064, help="size of the medium in MiB (default 2064)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5)")
     parser.add_argument("--work", type=Path, default=Path("/dev/shm/forensiq-bench"), help="folder in a tmpfs")
     parser.add_argument("--disk", type=Path, help="folder on a disk, for the disk-to-disk case")
@@ -88,15 +88,16 @@ def _report(rows: list[Row], folder: Path) -> None:
         ).stdout.strip(),
     }
     table = [
-        "| case | program | MiB/s | CPU s | peak MiB | times slower | promised | share of CPU limit | stored bytes |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| case | program | MiB/s | CPU s | peak MiB | times slower | times the CPU | promised | share of CPU limit | stored bytes |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        cpu_ratio = "" if row.cpu_ratio is None else f"{row.cpu_ratio:.2f}"
         promise = "" if not row.promise else f"{row.promise:.1f}"
         share = "" if row.limit_share is None else f"{row.limit_share:.0%}"
         table.append(
-            f"| {row.case} | {row.subject} | {row.mib_per_s} | {row.cpu_s} | {row.peak_mib} | {ratio} | {promise} "
+            f"| {row.case} | {row.subject} | {row.mib_per_s} | {row.cpu_s} | {row.peak_mib} | {ratio} | {cpu_ratio} | {promise} "
             f"| {share} | {row.stored or ''} |"
         )
     text = "\n".join(["# Benchmark", "", *(f"- {key}: {value}" for key, value in machine.items()), "", *table]) + "\n"

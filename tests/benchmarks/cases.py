@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.limits import cpu_limit
+from tests.benchmarks.limits import measure_limit
 from tests.benchmarks.measure import Contender, alternate, median_ratio, run
 
 __all__ = ["CASES", "Bench", "Row"]
@@ -20,7 +20,8 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the result. ``ratio`` is how many times longer the peer took; ``promise`` what is promised of it.
+    """One line of the result. ``ratio`` is how many times longer the peer took, ``cpu_ratio`` how many times more
+    CPU time (sturdier on a busy machine); ``promise`` is what is promised of the first.
 
     ``limit_share`` is the least possible wall time (CPU limit of the machine) divided by ours.
     """
@@ -31,6 +32,7 @@ class Row:
     cpu_s: float
     peak_mib: float
     ratio: float | None = None
+    cpu_ratio: float | None = None
     promise: float | None = None
     limit_share: float | None = None
     stored: int = 0
@@ -103,6 +105,9 @@ class Bench:
                     cpu_s=round(statistics.median(each.cpu for each in measured), 2),
                     peak_mib=round(max(each.peak for each in measured) / MIB, 1),
                     ratio=round(median_ratio(measured, costs[ours.name]), 2) if contender is not ours else None,
+                    cpu_ratio=round(median_ratio(measured, costs[ours.name], cpu=True), 2)
+                    if contender is not ours
+                    else None,
                     promise=promised,
                     limit_share=round(limit / wall, 2) if limit and contender is ours else None,
                     stored=measured[-1].stored,
@@ -113,14 +118,14 @@ class Bench:
 
 def e01_plain(bench: Bench) -> list[Row]:
     """E01, fast, MD5 and SHA-256, without block and segment digests."""
-    limit = cpu_limit(bench.source, deflate=True, block_digest=False, stored_share=0)
+    limit = measure_limit(bench.source, deflate=True, block_digest=False, stored_share=0)
     ours = bench.acquire("forensiq", "--block-hash-size", "none", "--no-segment-hash")
     return bench.compare("E01 fast, MD5 + SHA-256", ours, [(bench.ewfacquire(), 6.5)], limit)
 
 
 def e01_default(bench: Bench) -> list[Row]:
     """E01 with everything that is on by default but the read-back."""
-    limit = cpu_limit(bench.source, deflate=True, block_digest=True, stored_share=0.5)
+    limit = measure_limit(bench.source, deflate=True, block_digest=True, stored_share=0.5)
     return bench.compare("E01, all defaults", bench.acquire("forensiq"), [(bench.ewfacquire(), 5.0)], limit)
 
 
@@ -134,7 +139,7 @@ def raw(bench: Bench) -> list[Row]:
     dcfldd = bench.writing(
         "dcfldd", ["dcfldd", f"if={source}", f"of={target}", "hash=md5,sha256", "bs=1M", f"hashlog={log}", "status=off"]
     )
-    limit = cpu_limit(bench.source, deflate=False, block_digest=False, stored_share=0)
+    limit = measure_limit(bench.source, deflate=False, block_digest=False, stored_share=0)
     ours = bench.acquire("forensiq", "--format", "raw", "--block-hash-size", "none", "--no-segment-hash")
     return bench.compare("raw, MD5 + SHA-256", ours, [(dc3dd, 4.0), (dcfldd, 4.0)], limit)
 

@@ -79,6 +79,7 @@ def alternate(contenders: Sequence[Contender], rounds: int, log: Path) -> dict[s
     return costs
 
 
-def median_ratio(peer: Sequence[Cost], ours: Sequence[Cost]) -> float:
-    """Return how many times longer the peer took, as the median over the rounds."""
-    return statistics.median(theirs.wall / mine.wall for theirs, mine in zip(peer, ours, strict=True))
+def median_ratio(peer: Sequence[Cost], ours: Sequence[Cost], *, cpu: bool = False) -> float:
+    """Return how many times longer the peer took (wall, or CPU), as the median over the rounds."""
+    pairs = zip(peer, ours, strict=True)
+    return statistics.median(theirs.cpu / mine.cpu if cpu else theirs.wall / mine.wall for theirs, mine in pairs)
