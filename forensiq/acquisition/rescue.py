@@ -4,7 +4,8 @@ The order of work is that of GNU ddrescue (its manual, chapter "Algorithm"):
 
 1. *Copying*: large reads. Behind an error, and behind an area that answers slowly, a growing distance is skipped; a
    second pass comes from the other end and finds where the bad area ends; a third one reads what is left between,
-   without skipping. What failed is one cluster, marked ``untrimmed``.
+   without skipping; a fourth one what a read hung at in an earlier sitting. What failed is one cluster, marked
+   ``untrimmed``.
 2. *Trimming*: from both ends of each failed range, sector by sector, up to the first bad sector. What lies between is
    ``unscraped``.
 3. *Scraping*: the rest, sector by sector.
@@ -22,19 +23,20 @@ from dataclasses import dataclass
 
 from forensiq.acquisition.reader import ReadJournal
 from forensiq.clock import monotonic
-from forensiq.errors import Interrupted, SourceReadError
+from forensiq.errors import Interrupted, SourceLostError, SourceReadError
 from forensiq.images.base import RescueTarget
 from forensiq.model.extent import Extent
 from forensiq.model.mapfile import MapfileState
-from forensiq.model.media_map import READ, READ_AFTER_RETRY, RangeStatus, ReadStatus
+from forensiq.model.media_map import NOT_TRIED, READ, READ_AFTER_RETRY, RangeStatus, ReadStatus
 from forensiq.sources.base import Source
 from forensiq.streams.progress import Progress
 
-__all__ = ["UNSCRAPED", "UNTRIMMED", "Rescue", "RescueSettings"]
+__all__ = ["HUNG", "SLOW", "UNSCRAPED", "UNTRIMMED", "Rescue", "RescueSettings"]
 
 UNTRIMMED = RangeStatus(ReadStatus.SKIPPED, detail="untrimmed")
 UNSCRAPED = RangeStatus(ReadStatus.SKIPPED, detail="unscraped")
 SLOW = RangeStatus(ReadStatus.SKIPPED, detail="slow")
+HUNG = RangeStatus(ReadStatus.NOT_TRIED, detail="hung")
 
 _LARGE = 256 << 10
 _GROW_AFTER = 16 << 20  # bytes without an error after which reads become large again
@@ -96,7 +98,7 @@ class Rescue:
     def run(self, domain: Extent) -> None:
         """Rescue ``domain``: afterwards each byte of it is data or unreadable.
 
-        Raises :class:`Interrupted` on a stop request and ``SourceLostError`` when the drive is gone; the state is
+        Raises :class:`Interrupted` on a stop request and :class:`SourceLostError` when the drive is gone; the state is
         saved then, and another run goes on from it.
         """
         try:
@@ -106,7 +108,8 @@ class Rescue:
                     self._copy(extent.intersect(domain), 1, forward=True, skipping=True)
                 self._copy(domain, 1, forward=True, skipping=True)
                 self._copy(domain, 2, forward=False, skipping=True)
-                self._copy(domain, 3, forward=True, skipping=False)
+                self._copy(domain, 3, forward=True, skipping=False, also=(SLOW,))
+                self._copy(domain, 4, forward=True, skipping=False, also=(SLOW, HUNG))
                 self._progress.phase = "rescue: trimming"
                 self._trim(domain)
                 self._progress.phase = "rescue: scraping"
@@ -120,12 +123,15 @@ class Rescue:
 
     # --- phases
 
-    def _copy(self, domain: Extent, number: int, *, forward: bool, skipping: bool) -> None:
+    def _copy(
+        self, domain: Extent, number: int, *, forward: bool, skipping: bool, also: tuple[RangeStatus, ...] = ()
+    ) -> None:
+        """Read what was not tried, and what is in ``also``."""
         most = min(_MOST_SKIP, max(_LEAST_MOST * self._cluster, domain.length // 100 // self._cluster * self._cluster))
         skip = self._cluster
         self._clean = 0
         rest = domain
-        while piece := self._next_piece(rest, forward=forward, sweep=not skipping):
+        while piece := self._next_piece(rest, also, forward=forward):
             self._state = MapfileState(piece.offset, "?", number)
             started = monotonic()
             error = self._try(piece, READ)
@@ -144,13 +150,13 @@ class Rescue:
             elif error is None:
                 skip = self._cluster
 
-    def _next_piece(self, rest: Extent, *, forward: bool, sweep: bool) -> Extent | None:
+    def _next_piece(self, rest: Extent, also: tuple[RangeStatus, ...], *, forward: bool) -> Extent | None:
         """Return what is to be read next of ``rest``: a cluster, or more where all has been well for a while."""
         size = _LARGE if self._clean >= _GROW_AFTER else self._cluster
         media_map = self._journal.media_map
         find = media_map.ranges if forward else media_map.ranges_backward
         for gap, state in find(ReadStatus.NOT_TRIED, ReadStatus.SKIPPED, within=rest):
-            if state.status is ReadStatus.NOT_TRIED or (sweep and state == SLOW):
+            if state == NOT_TRIED or state in also:
                 if forward:
                     return gap.intersect(Extent.between(gap.offset, gap.offset // size * size + size))
                 return gap.intersect(Extent.between((gap.end - 1) // size * size, gap.end))
@@ -213,7 +219,12 @@ class Rescue:
         self._pause()
         data = self._buffer[: extent.length]
         self._progress.position = extent.offset
-        error = self._journal.attempt(self._source.read_direct, self._base + extent.offset, data)
+        try:
+            error = self._journal.attempt(self._source.read_direct, self._base + extent.offset, data)
+        except SourceLostError as lost:
+            if "timeout_s" in lost.facts:
+                self._journal.mark(extent, HUNG)  # the last one to be tried when the rescue goes on
+            raise
         if error is None:
             self._target.store_at(extent.offset, data)
             self._journal.mark(extent, success)

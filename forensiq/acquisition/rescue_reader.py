@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from forensiq.acquisition.reader import LinearReader, ReadJournal
-from forensiq.acquisition.rescue import Rescue, RescueSettings
+from forensiq.acquisition.rescue import HUNG, Rescue, RescueSettings
 from forensiq.clock import monotonic
 from forensiq.errors import SourceLostError
 from forensiq.images.base import RescueTarget
@@ -92,7 +92,13 @@ class RescueReader:
     def _stream(self, extent: Extent, buffer: memoryview) -> bool:
         """Read in order; say whether that went well."""
         started = monotonic()
-        if self._journal.attempt(self._source.read_into, self._extent.offset + extent.offset, buffer) is not None:
+        try:
+            error = self._journal.attempt(self._source.read_into, self._extent.offset + extent.offset, buffer)
+        except SourceLostError as lost:
+            if "timeout_s" in lost.facts:
+                self._journal.mark(extent, HUNG)
+            raise
+        if error is not None:
             return False
         self._journal.mark(extent, READ)
         seconds = monotonic() - started

@@ -27,7 +27,8 @@ class RangeStatus:
     """A :class:`ReadStatus` and what explains it.
 
     ``errno`` is the system's error number, for unreadable and skipped ranges where it is known.
-    ``detail`` is one word for skipped ranges: ``untrimmed``, ``unscraped``, ``slow``, ``scope``.
+    ``detail`` is one word for skipped ranges: ``untrimmed``, ``unscraped``, ``slow``, ``scope``; and ``hung`` for a
+    range that counts as not tried because a read of it did not return.
     """
 
     status: ReadStatus

@@ -46,6 +46,7 @@ def run(contender: Contender, log: Path) -> Cost:
         start = time.perf_counter()
         process = subprocess.Popen(
             contender.command,
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=secondary if contender.terminal else output,
@@ -58,6 +59,11 @@ def run(contender: Contender, log: Path) -> Cost:
     if process.returncode:
         raise SystemExit(f"{contender.name} failed ({process.returncode}): {log.read_text(errors='replace')[-2000:]}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, contender.stored())
+
+
+def _environment() -> dict[str, str]:
+    # Compiling the program anew for every run is not what users have.
+    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _drain(descriptor: int) -> None:

@@ -1,0 +1,116 @@
+"""A second look at the source: which sectors read differently from what was stored.
+
+A drive that gives other bytes on the second read is not one whose image is wrong: it is unstable, and where it is
+unstable belongs in the record. Reads go past the page cache, so that the drive answers and not the memory.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from forensiq.errors import Interrupted, SourceLostError, SourceReadError
+from forensiq.model.extent import Extent, merge
+from forensiq.model.media_map import MediaMap
+from forensiq.sources.base import Source
+from forensiq.streams.progress import Progress
+
+__all__ = ["SecondLook", "look_again"]
+
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class SecondLook:
+    """What a second reading found; extents in bytes of the stored medium, in whole sectors.
+
+    ``compared`` counts bytes that could be compared; ``unstable`` read differently; ``lost`` was read the first time
+    and could not be read again. What was unreadable the first time is not looked at.
+    """
+
+    compared: int
+    unstable: tuple[Extent, ...]
+    lost: tuple[Extent, ...]
+
+
+def look_again(
+    source: Source,
+    base: int,
+    stored: Source,
+    media_map: MediaMap,
+    *,
+    progress: Progress,
+    stop: threading.Event,
+) -> SecondLook:
+    """Read everything that ``media_map`` says is data once more and compare it with ``stored``.
+
+    Byte ``base`` of ``source`` is byte 0 of the medium. Raises :class:`Interrupted` on a stop request; errors of
+    ``stored`` are the caller's. Stage of ``progress``: ``compare``.
+    """
+    look = _Look(source, base, stored)
+    data = [extent for extent, state in media_map if state.is_data]
+    progress.begin("reading again", sum(extent.length for extent in data), ["compare"])
+    for extent in merge(data):
+        for piece in _aligned_pieces(extent):
+            if stop.is_set():
+                raise Interrupted("stopped during the second look")
+            progress.position = piece.offset
+            look.compare(piece)
+            progress.add("compare", piece.length)
+    return SecondLook(look.compared, merge(look.unstable), merge(look.lost))
+
+
+def _aligned_pieces(extent: Extent) -> Iterator[Extent]:
+    head, rest = extent.split_at(-(-extent.offset // _PIECE) * _PIECE)
+    if head:
+        yield head
+    yield from rest.pieces(_PIECE)
+
+
+class _Look:
+    def __init__(self, source: Source, base: int, stored: Source) -> None:
+        self._source = source
+        self._base = base
+        self._stored = stored
+        self._sector = source.sector_size
+        # Two bytearrays are compared by one memcmp; two views of them byte by byte.
+        self._first, self._second = bytearray(_PIECE), bytearray(_PIECE)
+        self.compared = 0
+        self.unstable: list[Extent] = []
+        self.lost: list[Extent] = []
+
+    def compare(self, piece: Extent) -> None:
+        if len(self._first) != piece.length:
+            self._first, self._second = bytearray(piece.length), bytearray(piece.length)
+        _read_all(self._stored, piece.offset, memoryview(self._first))
+        try:
+            read = self._source.read_direct(self._base + piece.offset, memoryview(self._second))
+        except SourceReadError:
+            self._narrow(piece)
+            return
+        if read < piece.length:
+            raise SourceLostError("the source ends before its end", offset=self._base + piece.offset + read)
+        self.compared += piece.length
+        if self._first != self._second:
+            self.unstable += [
+                sector
+                for sector in piece.pieces(self._sector)
+                if self._part(self._first, sector, piece) != self._part(self._second, sector, piece)
+            ]
+
+    def _narrow(self, piece: Extent) -> None:
+        if piece.length <= self._sector:
+            self.lost.append(piece)
+            return
+        for sector in list(piece.pieces(self._sector)):
+            self.compare(sector)
+
+    @staticmethod
+    def _part(data: bytearray, sector: Extent, piece: Extent) -> bytes:
+        return bytes(data[sector.offset - piece.offset : sector.end - piece.offset])
+
+
+def _read_all(source: Source, offset: int, buffer: memoryview) -> None:
+    if source.read_into(offset, buffer) < len(buffer):
+        raise SourceLostError("the stored copy is shorter than the medium", offset=offset)
