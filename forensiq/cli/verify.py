@@ -24,6 +24,7 @@ _HEADLINES = {
     "mismatch": "MISMATCH",
     "no_reference": "NOTHING TO VERIFY AGAINST",
 }
+_PARTLY = {"structure": ": CONTAINER AND CHUNKS", "sample": ": A SAMPLE"}
 _SHOWN = 20
 
 
@@ -32,6 +33,12 @@ _SHOWN = 20
 @click.option("--against", type=PATH, metavar="SOURCE", help="Compare with the drive (or file) it was made from.")
 @click.option("--second-opinion", is_flag=True, help="Read an E01 through libewf, too, and compare.")
 @click.option("--structure-only", is_flag=True, help="Check container and chunks, without digests of the medium.")
+@click.option(
+    "--sample",
+    type=click.FloatRange(0, 100, min_open=True),
+    metavar="PERCENT",
+    help="Check only so much of it, chosen at random, and say what that is worth.",
+)
 @click.option(
     "--segments-in", type=PATH, multiple=True, metavar="DIR", help="Look for segments in this folder, too (repeatable)."
 )
@@ -42,6 +49,7 @@ def command(
     against: Path | None,
     second_opinion: bool,
     structure_only: bool,
+    sample: float | None,
     segments_in: tuple[Path, ...],
     image_format: str | None,
 ) -> ExitCode:
@@ -55,6 +63,7 @@ def command(
         record = verify_image(
             image,
             structure_only=structure_only,
+            sample=sample,
             against=against,
             second_opinion=second_opinion,
             segments_in=segments_in,
@@ -70,7 +79,10 @@ def command(
 
 
 def _show(run: Run, record: VerificationRecord) -> None:
-    run.print(f"{_HEADLINES.get(record.verdict, record.verdict)}", style=_STYLES.get(record.verdict, "bold red"))
+    partly = _PARTLY.get(record.scope, "") if record.verdict == "verified" else ""
+    run.print(
+        f"{_HEADLINES.get(record.verdict, record.verdict)}{partly}", style=_STYLES.get(record.verdict, "bold red")
+    )
     run.print(record.summary)
     run.print()
     _line(run, "Image", f"{visible(record.image)} · {record.format} · {count(len(record.segments), 'segment')}")

@@ -30,8 +30,10 @@ from forensiq.model.image import Segment
 from forensiq.model.records import DamageFacts, VerificationRecord
 from forensiq.model.reference import AcquisitionReference
 from forensiq.procedures.environment import tool_facts
+from forensiq.procedures.verify_blocks import check_sample, load_blocks, locate_by_blocks
 from forensiq.procedures.verify_more import against_drive, ask_libewf
 from forensiq.streams.progress import Progress
+from forensiq.verification.blocks import BlockList
 from forensiq.verification.comparison import (
     DigestResult,
     compare_digests,
@@ -52,6 +54,7 @@ def verify_image(
     path: Path,
     *,
     structure_only: bool = False,
+    sample: float | None = None,
     against: Path | None = None,
     second_opinion: bool = False,
     segments_in: Sequence[Path] = (),
@@ -64,6 +67,7 @@ def verify_image(
 ) -> VerificationRecord:
     """Verify the image that ``path`` (any file of it) belongs to, and return everything that was found.
 
+    ``sample`` checks only that many percent of the medium, chosen at random, and says what that is worth.
     ``algorithms`` are computed besides those that there is something to compare with. ``reference`` stands in for the
     record beside the image. ``read_back`` drops the files from the page cache first, so that they are read from where
     they are stored. :func:`exit_code_of` gives the exit code of the result.
@@ -79,7 +83,12 @@ def verify_image(
         run = _Run(image, reference, record, progress or Progress(image.size), stop)
         if read_back:
             run.forget_pages()
-        run.check(structure_only, algorithms)
+        run.check_container()
+        if sample is None:
+            run.check_medium(structure_only, algorithms)
+        else:
+            run.check_sample(sample)
+        run.compare()
         if against is not None:
             run.differing, notes = against_drive(image, against, reference, run.progress, stop)
             run.findings += notes
@@ -107,6 +116,11 @@ class _Run:
         self.folder = Path(self.image.identity.path).parent
         self.segments: tuple[Segment, ...] = tuple(self.image.segments)
         self.findings: list[Finding] = []
+        self.stored = image.stored_digests
+        self.recorded = DigestSet() if reference is None else reference.digests
+        self.missing = image.missing_media if isinstance(image, EwfImage) else ()
+        self.blocks: BlockList | None = None
+        self.sampled = ""
         self.content = ContentResult(DigestSet(), DigestSet(), (), 0, 0)
         self.damage: tuple[Damage, ...] = ()
         self.digests = DigestResult({}, (), False)
@@ -126,22 +140,27 @@ class _Run:
             finally:
                 os.close(descriptor)
 
-    def check(self, structure_only: bool, extra: Sequence[HashAlgorithm]) -> None:
-        reference = self.reference
+    def check_container(self) -> None:
         if self.found is not None and self.found.finding is not None:
             self.findings.append(self.found.finding)
         self.findings += self.image.check_structure()  # 3
-        stored = self.image.stored_digests
-        recorded = DigestSet() if reference is None else reference.digests
-        missing = self.image.missing_media if isinstance(self.image, EwfImage) else ()
-        wanted = [each for each in HashAlgorithm if each in stored or each in recorded or each in extra]
+        self.blocks, unusable = load_blocks(self.image, self.reference, self.folder)
+        self.findings += unusable
+
+    def check_sample(self, percent: float) -> None:
+        self.scope = Scope.SAMPLE
+        self.content, self.sampled = check_sample(self.image, percent, self.blocks, self.progress, self.stop)
+        self.damage = tuple(join_damage([*self.missing, *self.content.damage]))
+
+    def check_medium(self, structure_only: bool, extra: Sequence[HashAlgorithm]) -> None:
+        wanted = [each for each in HashAlgorithm if each in self.stored or each in self.recorded or each in extra]
         if structure_only:
             self.scope, wanted = Scope.STRUCTURE, []
-        elif missing:
+        elif self.missing:
             wanted = []
         elif not wanted:
             wanted = list(DEFAULT_ALGORITHMS)
-        present = subtract([Extent(0, self.image.size)], (each.media for each in missing))
+        present = subtract([Extent(0, self.image.size)], (each.media for each in self.missing))
         with ThreadPoolExecutor(1, "segment-hash") as pool:  # 4
             hashing = self._hash_files(pool, structure_only)
             self.content = check_content(
@@ -150,14 +169,21 @@ class _Run:
             if hashing is not None:
                 self.segments, unreadable = hashing.result()
                 self.findings += unreadable
-        self.damage = tuple(join_damage([*missing, *self.content.damage]))
+        self.damage = tuple(join_damage([*self.missing, *self.content.damage]))
+
+    def compare(self) -> None:
+        reference = self.reference
         self.digests = compare_digests(  # 5
-            self.content.digests,
-            self.content.tail_digests,
-            stored,
-            recorded,
+            self.content.digests, self.content.tail_digests, self.stored, self.recorded
         )
         self.findings += self.digests.findings
+        if self.blocks is not None and any(each.match is False for each in self.digests.comparisons.values()):
+            differing, intact = locate_by_blocks(self.image, self.blocks, self.progress, self.stop)
+            self.findings.append(intact)
+            known = [each.media for each in self.damage]
+            self.damage = tuple(
+                join_damage([*self.damage, *(each for each in differing if not any(map(each.media.overlaps, known)))])
+            )
         if reference is not None:
             self.findings += compare_medium(self.image, reference)
             self.findings += compare_segments(self.segments, reference)
@@ -220,9 +246,10 @@ class _Run:
                 self.digests.comparisons,
                 scope=self.scope,
                 sector_size=self.image.sector_size,
-                chunk_checks=isinstance(self.image, EwfImage),
+                chunk_checks=isinstance(self.image, EwfImage) or (self.scope is Scope.SAMPLE and bool(self.blocks)),
                 tail=len(self.tail) if self.digests.tail_used else 0,
                 differing=self.differing,
+                sample=self.sampled,
             )
         )
 

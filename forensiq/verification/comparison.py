@@ -93,7 +93,11 @@ def compare_medium(image: EvidenceImage, reference: AcquisitionReference) -> lis
 
 
 def compare_segments(segments: Sequence[Segment], reference: AcquisitionReference) -> list[Finding]:
-    """Compare each segment file (with its SHA-256, where it was computed) with the record, by number."""
+    """Compare each segment file (with its SHA-256, where it was computed) with the record, by number.
+
+    A raw image is nothing but media data: there a file that differs is a digest that differs, not damaged metadata.
+    """
+    cause = Cause.DIGEST if reference.image_format == "raw" else Cause.METADATA
     here = {segment.number: segment for segment in segments}
     found = []
     for noted in reference.segments:
@@ -111,17 +115,17 @@ def compare_segments(segments: Sequence[Segment], reference: AcquisitionReferenc
                 )
             )
         elif segment.size != noted.size:
-            found.append(_differs(segment, "size", f"{noted.size} bytes", f"{segment.size} bytes"))
+            found.append(_differs(cause, segment, "size", f"{noted.size} bytes", f"{segment.size} bytes"))
         elif noted.sha256 is not None and segment.sha256 is not None and noted.sha256 != segment.sha256:
-            found.append(_differs(segment, "SHA-256", noted.sha256, segment.sha256))
-    found += [_differs(segment, "presence", "no such segment", segment.path) for segment in here.values()]
+            found.append(_differs(cause, segment, "SHA-256", noted.sha256, segment.sha256))
+    found += [_differs(cause, segment, "presence", "no such segment", segment.path) for segment in here.values()]
     return found
 
 
-def _differs(segment: Segment, what: str, expected: str, actual: str) -> Finding:
+def _differs(cause: Cause, segment: Segment, what: str, expected: str, actual: str) -> Finding:
     return Finding(
         Severity.ERROR,
-        Cause.METADATA,
+        cause,
         "record.segment.differs",
         f"the file of segment {segment.number} is not what was written: its {what} differs from the record",
         expected=expected,

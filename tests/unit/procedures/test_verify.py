@@ -265,3 +265,64 @@ def test_the_damage_is_data_and_nothing_else(tmp_path: Path) -> None:
     assert record.details["causes"] in (f"{Cause.DATA.value}", f"{Cause.DATA.value}, {Cause.DIGEST.value}")
     assert [(each.first_lba, each.sectors, each.segment) for each in record.damage] == [(96, 8, "x.E01")]
     assert "8 sectors in 1 place" in record.summary
+
+
+def write_blocks(stem: Path, media: bytes, size: int) -> dict[str, Any]:
+    digests = [hashlib.sha256(media[at : at + size]).digest() for at in range(0, len(media), size)]
+    lines = ["start_lba,end_lba,sha256,unreadable"]
+    for index, each in enumerate(digests):
+        last = min((index + 1) * size, len(media)) // 512 - 1
+        lines.append(f"{index * size // 512},{last},{each.hex()},")
+    path = stem.with_name(stem.name + ".blocks.csv")
+    path.write_text("\n".join(lines) + "\n")
+    return {
+        "algorithm": "sha256",
+        "block_size": size,
+        "blocks": len(digests),
+        "root": hashlib.sha256(b"".join(digests)).hexdigest(),
+        "path": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+
+
+def test_block_digests_tell_which_blocks_are_intact(tmp_path: Path) -> None:
+    path = tmp_path / "x.dd"
+    path.write_bytes(MEDIA)
+    facts = write_blocks(tmp_path / "x", MEDIA, 16384)
+    write_record(tmp_path / "x", [path], MEDIA, "raw", block_digests=facts)
+    assert verify_image(path).verdict == "verified"
+    assert verify_image(path, sample=10).verdict == "verified"
+    assert "chosen at random" in verify_image(path, sample=10).summary
+    changed = bytearray(MEDIA)
+    changed[20000] ^= 1
+    path.write_bytes(changed)
+    record = verify_image(path)
+    assert record.verdict == "damaged"
+    assert [(each.offset, each.length, each.code) for each in record.damage] == [(16384, 16384, "block.digest")]
+    assert any(each.message.startswith("12 of 13 blocks") for each in record.structure)
+    assert verify_image(path, sample=100).verdict == "damaged"
+
+
+def test_block_digests_that_are_not_those_of_the_record_are_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "x.dd"
+    path.write_bytes(MEDIA)
+    facts = write_blocks(tmp_path / "x", MEDIA, 16384)
+    write_record(tmp_path / "x", [path], MEDIA, "raw", block_digests=facts)
+    list_file = tmp_path / "x.blocks.csv"
+    list_file.write_text(list_file.read_text().replace("a", "b"))
+    record = verify_image(path)
+    assert (record.verdict, codes(record)) == ("verified", {"record.blocks"})
+
+
+def test_a_sample_without_any_checksum_verifies_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.dd"
+    path.write_bytes(MEDIA)
+    assert verify_image(path, sample=50).verdict == "no_reference"
+
+
+def test_a_sample_of_an_incomplete_image_is_never_verified(tmp_path: Path) -> None:
+    paths = EwfBuilder(MEDIA, tables_per_segment=2).write(tmp_path / "x")
+    paths[2].unlink()
+    record = verify_image(paths[0], sample=1)
+    assert exit_code_of(record) is ExitCode.NOT_AN_IMAGE
+    assert record.damage
