@@ -1,7 +1,7 @@
 """Checks a ledger from its first line to its last: what was changed, and where.
 
-One pass, one line in memory at a time. For each line: (1) it ends, and is the canonical form of an entry; (2) its
-signature holds; (3) its number is one more than that of the line before; (4) ``previous`` is the hash of the line
+One pass, a bounded number of lines in memory. For each line: (1) it ends, and is the canonical form of an entry; (2)
+its signature holds; (3) its number is one more than that of the line before; (4) ``previous`` is the hash of the line
 before; (5) its time does not go back. At the end, (6) the heads that were written down elsewhere (records, seals,
 reports, this machine) are looked up: a ledger that was cut short or written anew cannot contain them.
 
@@ -11,15 +11,14 @@ Any key may sign: whether a key is known to you is another question (:mod:`foren
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from forensiq import clock
-from forensiq.custody.ledger import MAX_LINE, Ledger, head_after, parse_line, signature_holds
+from forensiq.custody.ledger import MAX_LINE, Ledger, head_after
+from forensiq.custody.ledger_lines import CheckedLine, checked_lines
 from forensiq.custody.signing import fingerprint_of
-from forensiq.errors import NotCanonicalError
 from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.model.ledger import NO_HASH, LedgerEntry, LedgerHead, LedgerReport, SignerFacts
 
@@ -86,8 +85,8 @@ class _Audit:
 
     def run(self, ledger: Ledger) -> LedgerReport:
         number = 0
-        for number, (offset, line) in enumerate(ledger.lines(), start=1):
-            self._line(number, offset, line)
+        for number, line in enumerate(checked_lines(ledger), start=1):
+            self._line(number, line)
         self._look_up_missing()
         if self._suppressed:
             text = f"{self._suppressed} further findings are not listed"
@@ -106,30 +105,29 @@ class _Audit:
         else:
             self._suppressed += 1
 
-    def _line(self, number: int, offset: int, line: bytes) -> None:
-        where = f"ledger line {number}"
-        body = line.removesuffix(b"\n")
-        if len(body) > MAX_LINE:
+    def _line(self, number: int, line: CheckedLine) -> None:
+        where, entry = f"ledger line {number}", line.entry
+        if entry is None and line.length > MAX_LINE:
             text = f"a line of more than {MAX_LINE} bytes; what follows was not read"
-            self._add(ledger_finding("ledger.line_too_long", text, where, file_offset=offset))
+            self._add(ledger_finding("ledger.line_too_long", text, where, file_offset=line.offset))
             return
-        try:
-            entry = parse_line(body)
-        except NotCanonicalError as error:
-            if line.endswith(b"\n"):
-                self._add(ledger_finding("ledger.entry_edited", f"not an entry: {error}", where, file_offset=offset))
+        if entry is None:
+            if line.ended:
+                text = f"not an entry: {line.problem}"
+                self._add(ledger_finding("ledger.entry_edited", text, where, file_offset=line.offset))
             else:
-                self._torn(where, offset, f"{len(body)} bytes that are no entry")
-            self._previous, self._seq = hashlib.sha256(body).hexdigest(), self._seq + 1
+                self._torn(where, line.offset, f"{line.length} bytes that are no entry")
+            self._previous, self._seq = line.digest, self._seq + 1
             return
-        if not line.endswith(b"\n"):
-            self._torn(where, offset, "the entry lacks its newline")
-        if signature_holds(entry):
+        if not line.ended:
+            self._torn(where, line.offset, "the entry lacks its newline")
+        if line.holds:
             self._signed(entry)
         else:
             text = "the signature does not fit the entry: the entry was changed after it was signed"
-            self._add(ledger_finding("ledger.entry_edited", text, f"{where}, entry {entry.seq}", file_offset=offset))
-        self._order(where, offset, entry)
+            whole = f"{where}, entry {entry.seq}"
+            self._add(ledger_finding("ledger.entry_edited", text, whole, file_offset=line.offset))
+        self._order(where, line.offset, entry)
         self._previous, self._seq, self._last = entry.hash, entry.seq, entry
         for pin in self._pins.pop(entry.seq, ()):
             self._compare(pin, entry)

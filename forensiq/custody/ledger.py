@@ -31,7 +31,7 @@ from forensiq.model.jsonable import Json
 from forensiq.model.ledger import NO_HASH, LedgerEntry, LedgerHead
 from forensiq.streams.durable import destination_error, sync_folder
 
-__all__ = ["MAX_LINE", "Event", "Ledger", "head_after", "parse_line", "signature_holds"]
+__all__ = ["MAX_LINE", "Event", "Ledger", "head_after", "ledger_line", "parse_line", "signature_holds", "signed_parts"]
 
 MAX_LINE = 16 * 1024 * 1024
 """Longest line in bytes that is written or read; longer ones are refused before they are held in memory."""
@@ -77,9 +77,20 @@ def parse_line(line: bytes) -> LedgerEntry:
     return LedgerEntry(**value, hash=hashlib.sha256(line).hexdigest())  # type: ignore[arg-type]
 
 
-def signature_holds(entry: LedgerEntry) -> bool:
-    """Say whether the entry was signed, as it stands, by the key that it names."""
-    return verify_signature(bytes.fromhex(entry.key), bytes.fromhex(entry.signature), _signed_bytes(entry))
+def signature_holds(entry: LedgerEntry, line: bytes) -> bool:
+    """Say whether the entry was signed, as it stands in ``line``, by the key that it names."""
+    return verify_signature(*signed_parts(entry, line))
+
+
+def signed_parts(entry: LedgerEntry, line: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return key, signature and the bytes that were signed: the line without its field ``signature``.
+
+    ``line`` is that which :func:`parse_line` made the entry of. In canonical form only ``utc`` follows ``signature``,
+    and it is text, in which a quotation mark is escaped: so the last place that looks like the field is the field.
+    """
+    part = f'"signature":"{entry.signature}",'.encode()
+    at = line.rindex(part)
+    return bytes.fromhex(entry.key), bytes.fromhex(entry.signature), line[:at] + line[at + len(part) :]
 
 
 def head_after(entry: LedgerEntry | None) -> LedgerHead:
@@ -126,6 +137,11 @@ class Ledger:
         """Return where the ledger ends now; a torn end does not count. ``CustodyError`` as for :meth:`append`."""
         with self._locked(write=False) as handle:
             return head_after(self._tail(handle)[0])
+
+    def size(self) -> int:
+        """Return the size of the file in bytes; :class:`~forensiq.errors.CustodyError` if there is none."""
+        with self._locked(write=False) as handle:
+            return os.fstat(handle).st_size
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield offset and bytes of each line that is there now, newline included where it has one.
@@ -187,7 +203,7 @@ class Ledger:
             entry = parse_line(line)
         except NotCanonicalError:
             return None
-        return entry if signature_holds(entry) else None
+        return entry if signature_holds(entry, line) else None
 
     def _set_aside(self, handle: int, end: int) -> dict[str, str]:
         """Move the bytes from ``end`` on to a side file; return path and digest of what awaits its event."""
@@ -216,7 +232,7 @@ class Ledger:
     def _write(
         self, handle: int, end: int, last: LedgerEntry | None, event: Event, signer: Signer
     ) -> tuple[LedgerEntry, int]:
-        line = _line(event, last, signer)
+        line = ledger_line(event, last, signer)
         if len(line) > MAX_LINE:
             raise CustodyError(f"an event of {len(line)} bytes is longer than a ledger line may be ({MAX_LINE})")
         whole = os.pread(handle, 1, end - 1) == b"\n" if end else True
@@ -232,7 +248,8 @@ class Ledger:
         return parse_line(line), end + len(data)
 
 
-def _line(event: Event, last: LedgerEntry | None, signer: Signer) -> bytes:
+def ledger_line(event: Event, last: LedgerEntry | None, signer: Signer) -> bytes:
+    """Return the line, without newline, that says ``event`` behind ``last``."""
     content: dict[str, Json] = {
         "seq": last.seq + 1 if last else 1,
         "utc": clock.rfc3339(clock.utc_now()),
@@ -248,10 +265,6 @@ def _line(event: Event, last: LedgerEntry | None, signer: Signer) -> bytes:
         "key": signer.public.raw.hex(),
     }
     return encode({**content, "signature": signer.sign(encode(content)).hex()})
-
-
-def _signed_bytes(entry: LedgerEntry) -> bytes:
-    return encode({name: getattr(entry, name) for name in _FIELDS - {"signature"}})
 
 
 def _repair(event: Event, torn: Mapping[str, str]) -> Event:

@@ -15,7 +15,7 @@ import re
 import secrets
 import stat
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -43,6 +43,7 @@ __all__ = [
     "public_pem",
     "read_private_file",
     "verify_signature",
+    "verify_signatures",
 ]
 
 MINIMUM_PASSPHRASE = 8
@@ -104,6 +105,11 @@ def verify_signature(raw: bytes, signature: bytes, data: bytes) -> bool:
     except (InvalidSignature, ValueError, UnsupportedAlgorithm):
         return False
     return True
+
+
+def verify_signatures(parts: Sequence[tuple[bytes, bytes, bytes]]) -> list[bool]:
+    """Say of each key, signature and data what :func:`verify_signature` says."""
+    return [verify_signature(raw, signature, data) for raw, signature, data in parts]
 
 
 def public_pem(key: PublicKey) -> bytes:

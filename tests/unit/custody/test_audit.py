@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -9,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forensiq import clock
+from forensiq.clock import monotonic
 from forensiq.custody.audit import MAX_FINDINGS, Pin, audit_ledger
 from forensiq.custody.canonical import decode, encode
-from forensiq.custody.ledger import MAX_LINE, Event, Ledger
+from forensiq.custody.ledger import MAX_LINE, Event, Ledger, ledger_line, parse_line
 from forensiq.model.finding import Severity
 from forensiq.model.ledger import NO_HASH, LedgerHead
 from tests.unit.custody.keys import key, key_of
@@ -164,3 +168,56 @@ def test_flipping_any_byte_is_found(tmp_path_factory: pytest.TempPathFactory, da
     content[at] ^= data.draw(st.integers(1, 255))
     ledger.path.write_bytes(content)
     assert not audit_ledger(ledger).intact
+
+
+def _long(folder: Path, count: int) -> Ledger:
+    """A ledger of ``count`` entries, written without waiting for the disk after each."""
+    ledger = Ledger(folder / "ledger.jsonl")
+    last = None
+    with ledger.path.open("wb") as file:
+        for number in range(count):
+            line = ledger_line(Event("Ada", "note", {"number": number, "text": "x" * 400}), last, key())
+            last = parse_line(line)
+            file.write(line + b"\n")
+    return ledger
+
+
+def test_a_long_ledger_is_checked_by_several_processes_with_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = _long(tmp_path, 6000)
+    assert ledger.size() > 4 << 20
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    report = audit_ledger(ledger)
+    assert report.intact
+    assert report.head.count == 6000
+    lines = ledger.path.read_bytes().splitlines(keepends=True)
+    lines[5000] = lines[5000].replace(b'"number":5000', b'"number":5001')
+    ledger.path.write_bytes(b"".join(lines))
+    found = audit_ledger(ledger).findings
+    assert [(each.code, each.where) for each in found] == [
+        ("ledger.entry_edited", "ledger line 5001, entry 5001"),
+        ("ledger.chain_broken", "ledger line 5002"),
+    ]
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", _no_workers)
+    assert audit_ledger(ledger).findings == found
+
+
+def _no_workers(*_: object) -> None:
+    raise BrokenProcessPool
+
+
+@pytest.mark.long
+def test_a_hundred_thousand_entries_in_seconds_and_little_memory(tmp_path: Path) -> None:
+    ledger = _long(tmp_path, 100_000)
+    before = monotonic()
+    entry = ledger.append(Event("Ada", "note"), key())
+    assert entry.seq == 100_001
+    appended = monotonic()
+    tracemalloc.start()
+    report = audit_ledger(ledger)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert report.intact
+    assert appended - before < 1
+    assert peak < 64 << 20
