@@ -13,17 +13,21 @@ from forensiq.images.base import ImageWriter
 from forensiq.images.ewf import layout
 from forensiq.images.ewf.chunk import Compression
 from forensiq.images.ewf.config import DEFAULT_SEGMENT_SIZE, EwfConfig, segment_count_worst_case, worst_case_size
+from forensiq.images.ewf.stored_media import StoredMedia
 from forensiq.images.ewf.writer import EwfWriter
+from forensiq.images.raw_stored import StoredRaw
 from forensiq.images.raw_writer import RawWriter
 from forensiq.model.image import ImageMetadata
 
 __all__ = [
     "WRITABLE",
     "ImageSettings",
+    "Resumed",
     "WorstCase",
     "create_image",
     "image_chunk_size",
     "pads_sectors",
+    "resume_image",
     "worst_case",
 ]
 
@@ -58,9 +62,18 @@ class WorstCase(NamedTuple):
     largest: int
 
 
+class Resumed(NamedTuple):
+    """A writer that stands behind what an earlier sitting stored: bytes of the medium, and these as a source."""
+
+    writer: ImageWriter[Any]
+    stored: int
+    media: StoredRaw | StoredMedia
+
+
 class _Format(NamedTuple):
     chunk_size: Callable[[int], int]
     create: Callable[[ImageSettings], ImageWriter[Any]]
+    resume: Callable[[ImageSettings, int | None, int], Resumed]
     worst_case: Callable[[ImageSettings], WorstCase]
     pads_sectors: bool
 
@@ -89,6 +102,27 @@ def _ewf_worst_case(settings: ImageSettings) -> WorstCase:
     return WorstCase(size, segment_count_worst_case(config), min(size, config.segment_size))
 
 
+def _ewf_resumed(settings: ImageSettings, limit: int | None, durable: int) -> Resumed:
+    del durable  # the container itself says what is complete, by the checksums of its sections
+    writer = EwfWriter.resume(_ewf_config(settings), limit=limit)
+    return Resumed(writer, writer.stored, writer.stored_media())
+
+
+def _raw_resumed(settings: ImageSettings, limit: int | None, durable: int) -> Resumed:
+    # A raw file cannot say what of it is whole: only what was made durable before counts.
+    upto = durable if limit is None else min(durable, limit)
+    upto = upto if upto >= settings.media_size else upto // RawWriter.chunk_size * RawWriter.chunk_size
+    writer = RawWriter.resumed(
+        settings.stem,
+        settings.media_size,
+        upto,
+        sector_size=settings.sector_size,
+        segment_size=settings.segment_size,
+        segment_hash=settings.segment_hash,
+    )
+    return Resumed(writer, writer.written, writer.stored_media())
+
+
 def _raw_writer(settings: ImageSettings) -> RawWriter:
     return RawWriter(
         settings.stem,
@@ -106,9 +140,13 @@ def _raw_worst_case(settings: ImageSettings) -> WorstCase:
 
 WRITABLE: Mapping[str, _Format] = {
     "e01": _Format(
-        lambda sector: _SECTORS_PER_CHUNK * sector, lambda s: EwfWriter(_ewf_config(s)), _ewf_worst_case, True
+        lambda sector: _SECTORS_PER_CHUNK * sector,
+        lambda settings: EwfWriter(_ewf_config(settings)),
+        _ewf_resumed,
+        _ewf_worst_case,
+        True,
     ),
-    "raw": _Format(lambda _: RawWriter.chunk_size, _raw_writer, _raw_worst_case, False),
+    "raw": _Format(lambda _: RawWriter.chunk_size, _raw_writer, _raw_resumed, _raw_worst_case, False),
 }
 
 
@@ -143,3 +181,12 @@ def worst_case(settings: ImageSettings) -> WorstCase:
 def create_image(settings: ImageSettings) -> ImageWriter[Any]:
     """Return a writer that has not begun: nothing is on disk."""
     return _format(settings.format).create(settings)
+
+
+def resume_image(settings: ImageSettings, *, durable: int, limit: int | None = None) -> Resumed:
+    """Take up what an interrupted writer of the same settings left; begin where there is nothing.
+
+    ``durable`` is how many bytes of the medium were made durable, for formats that cannot tell. ``limit`` drops what
+    lies beyond it, because it was found damaged. Where the image is finished: ``DestinationExistsError``.
+    """
+    return _format(settings.format).resume(settings, limit, durable)

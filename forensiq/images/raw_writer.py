@@ -7,12 +7,15 @@ its name last.
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from forensiq.errors import DestinationError, DestinationExistsError, UsageError
 from forensiq.images.base import RescueTarget
 from forensiq.images.output import FileCalls, OutputFile, part_path, publish, remove, sync_folder
+from forensiq.images.raw_stored import StoredRaw
 from forensiq.images.sparse import clear_sparse, read_sparse, store_sparse
 from forensiq.model.chunk import Batch
 from forensiq.model.digest import HashAlgorithm
@@ -74,6 +77,7 @@ class RawWriter:
         self._made: list[Path] = []
         self._rescued_from: int | None = None
         self.written = 0
+        self._lock = threading.Lock()
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -111,6 +115,48 @@ class RawWriter:
         self.written = written
         if self._output is None and written < self._media_size:
             self._open_segment(self._index(written))
+
+    @classmethod
+    def resumed(cls, stem: Path, media_size: int, written: int, **settings: Any) -> RawWriter:  # noqa: ANN401
+        """Return a writer that goes on behind ``written`` bytes; ``settings`` are those of the constructor."""
+        writer = cls(stem, media_size, **settings)
+        if writer.paths[0].exists():
+            raise DestinationExistsError(
+                f"{writer.paths[0]} exists already; nothing is replaced",
+                hint="a finished image is verified, not resumed",
+                path=str(writer.paths[0]),
+            )
+        for path in writer.paths:
+            # Stopped while it named its files: the unfinished names come back.
+            if path.exists():
+                publish(path, part_path(path), calls=writer._calls)
+        have = writer._sizes_left()
+        writer.resume(min(written, have))
+        return writer
+
+    def stored_media(self) -> StoredRaw:
+        """Return what is in the files, as a source."""
+        held = [segment for segment in self._segments if segment.offset < self.written]
+        paths = [part if (part := part_path(path)).exists() else path for path in self.paths[: len(held)]]
+        return StoredRaw(paths, self.written, self._sector_size)
+
+    def durable(self) -> int:
+        """Make what was written durable, and return how many bytes of the medium that is. Any thread may call it."""
+        with self._lock:
+            if self._output is not None:
+                self._output.sync()
+            return self.written
+
+    def _sizes_left(self) -> int:
+        """Return how many bytes of the medium the files that are there can hold, in order from its start."""
+        total = 0
+        for path, segment in zip(self.paths, self._segments, strict=True):
+            found = next((each for each in (part_path(path), path) if each.exists()), None)
+            size = 0 if found is None else min(found.stat().st_size, segment.length)
+            total += size
+            if size < segment.length:
+                break
+        return total
 
     def _take_up(self, index: int, path: Path, have: int, *, keep: bool) -> None:
         output = OutputFile.reopen(path, calls=self._calls)
@@ -151,6 +197,10 @@ class RawWriter:
         """See :meth:`forensiq.images.base.ImageWriter.write`."""
         if encoded.offset != self.written:
             raise ValueError(f"expected the batch at byte {self.written}, not at {encoded.offset}")
+        with self._lock:
+            self._write(encoded)
+
+    def _write(self, encoded: RawBatch) -> None:
         here = Extent(encoded.offset, len(encoded.data))
         while here:
             index = self._index(here.offset)

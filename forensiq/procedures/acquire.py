@@ -26,8 +26,9 @@ from forensiq.acquisition.pipeline import run_pipeline
 from forensiq.acquisition.reader import LinearReader, ReadJournal, ReadStrategy
 from forensiq.acquisition.result import PipelineResult
 from forensiq.clock import rfc3339, utc_now
-from forensiq.errors import ExitCode, Interrupted
+from forensiq.errors import ExitCode, ImageDamageError, Interrupted
 from forensiq.model.digest import DigestSet
+from forensiq.model.extent import Extent
 from forensiq.model.finding import Severity
 from forensiq.model.ledger import LedgerHead
 from forensiq.model.media_map import MediaMap
@@ -41,7 +42,9 @@ from forensiq.procedures.custody_step import custody_step
 from forensiq.procedures.environment import clock_facts, tool_facts
 from forensiq.procedures.evidence import Evidence, open_evidence
 from forensiq.procedures.evidence_files import EvidenceFiles
+from forensiq.procedures.finished import finished_before
 from forensiq.procedures.origin import compare_with_origin
+from forensiq.procedures.session import Session
 from forensiq.procedures.verify import verify_image
 from forensiq.sources.faulty import FaultySource
 from forensiq.streams.progress import Progress
@@ -96,11 +99,12 @@ def acquire(
 
     ``stop`` asks for an end in good order. Raises :class:`~forensiq.errors.ForensiqError` where nothing was begun.
     """
+    progress, stop = progress or Progress(0), stop or threading.Event()
     request = placed_in_case(request)
     case, item, key = request.in_case
     parameters = {"source": request.source, "item": item, "command": list(request.command)}
     with custody_step(case, "acquire", parameters, key=key) as step:
-        record = _acquire(request, step.head, progress or Progress(0), stop or threading.Event(), on_start)
+        record = finished_before(request, progress, stop) or _acquire(request, step.head, progress, stop, on_start)
         bind_acquisition(step, record, request)
     return record
 
@@ -118,8 +122,14 @@ def _acquire(
         sidecars = SidecarWriter(job.files[0], job.plan)
         if on_start is not None:
             on_start(job.facts)
-        job.begin()  # 4
-        result = _run(job, evidence, sidecars, progress, stop)  # 5
+        session = Session(job, sidecars, evidence.source)
+        session.begin()  # 4
+        result = _run(job, session, evidence, sidecars, progress, stop)  # 5
+        while damaged := _damage_in_store(result, session):
+            session.close()
+            session.begin(limit=damaged.offset)
+            result = _run(job, session, evidence, sidecars, progress, stop)
+        result = session.ended(result)
         write_block = evidence.protection.end()  # 6
     observed = Observed(
         identity=job.identity,
@@ -131,9 +141,11 @@ def _acquire(
         clock=clock_facts(),
         destination=job.destination,
         stem=job.files[0].stem,
-        started=started,
+        started=session.state.started if session.state else started,
         finished=rfc3339(utc_now()),
         derived_from=job.origin.facts,
+        sittings=session.state.sittings if session.state else 1,
+        interruptions=session.state.interruptions if session.state else (),
         item=request.in_case[1],
         ledger_head=ledger_head,
         findings=job.findings + compare_with_origin(job.origin, result.digests or DigestSet()),
@@ -170,7 +182,12 @@ def _records_of_copies(
 
 
 def _run(
-    job: AcquisitionJob, evidence: Evidence, sidecars: SidecarWriter, progress: Progress, stop: threading.Event
+    job: AcquisitionJob,
+    session: Session,
+    evidence: Evidence,
+    sidecars: SidecarWriter,
+    progress: Progress,
+    stop: threading.Event,
 ) -> PipelineResult:
     def strategy(journal: ReadJournal) -> MapKeeper:
         reader: ReadStrategy = LinearReader(evidence.source, job.plan.extent, job.plan.retries, journal)
@@ -181,16 +198,32 @@ def _run(
     def save(media_map: MediaMap) -> None:
         sidecars.save_map(media_map, finished=False)
 
+    def watch() -> None:
+        evidence.protection.check_if_due()
+        session.checkpoint()
+
     return run_pipeline(
         job.plan,
         evidence.source,
-        job.writers,
+        session.writers,
         progress=progress,
         on_read_error=lambda error: evidence.protection.check(f"after a read error at byte {error.offset}"),
-        watch=evidence.protection.check_if_due,
+        watch=watch,
         stop=stop,
+        resume=session.resume_point,
         strategy=strategy,
     )
+
+
+def _damage_in_store(result: PipelineResult, session: Session) -> Extent | None:
+    """Return what an earlier sitting had stored and what is not as it was stored; ``None``: nothing is."""
+    error = result.failure
+    if not isinstance(error, ImageDamageError) or session.resume_point is None:
+        return None
+    offset, length = error.facts["offset"], error.facts["length"]
+    assert isinstance(offset, int)
+    assert isinstance(length, int)
+    return Extent(offset, length)
 
 
 def _checked(record: AcquisitionRecord, progress: Progress, stop: threading.Event) -> AcquisitionRecord:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import uuid
 from dataclasses import dataclass, replace
-from typing import Any
 
 from forensiq import __version__
 from forensiq.acquisition.plan import AcquisitionPlan, plan_acquisition
 from forensiq.clock import parse_rfc3339, rfc3339, utc_now
-from forensiq.errors import DestinationError, SafetyRefusal, UsageError
-from forensiq.images.base import ImageWriter
-from forensiq.images.create import ImageSettings, WorstCase, create_image, image_chunk_size, pads_sectors, worst_case
+from forensiq.errors import UsageError
+from forensiq.images.create import ImageSettings, WorstCase, image_chunk_size, pads_sectors, worst_case
 from forensiq.model.digest import HashAlgorithm
 from forensiq.model.extent import Extent
 from forensiq.model.finding import Finding
@@ -27,6 +25,7 @@ from forensiq.procedures.origin import Origin, origin_of
 from forensiq.procedures.ranges import part_of
 from forensiq.procedures.room import refuse_too_small
 from forensiq.procedures.sentences import range_sentence
+from forensiq.procedures.sitting import SittingState, continued, refuse_other_source, state_of
 
 __all__ = ["AcquisitionJob", "PlanFacts", "plan_job"]
 
@@ -52,7 +51,8 @@ class PlanFacts:
 class AcquisitionJob:
     """Everything that was decided, and what was seen on the way.
 
-    ``files``, ``settings`` and ``writers`` have one entry for each destination, the first one first.
+    ``files`` and ``settings`` have one entry for each destination, the first one first. ``state`` is that of the
+    earlier sittings, where the acquisition goes on.
     """
 
     request: AcquireRequest
@@ -62,11 +62,11 @@ class AcquisitionJob:
     metadata: ImageMetadata
     files: tuple[EvidenceFiles, ...]
     settings: tuple[ImageSettings, ...]
-    writers: tuple[ImageWriter[Any], ...]
     worst_case: WorstCase
     destination: DestinationFacts
     origin: Origin
     findings: tuple[Finding, ...] = ()
+    state: SittingState | None = None
 
     @property
     def inherited(self) -> tuple[Extent, ...]:
@@ -93,22 +93,17 @@ class AcquisitionJob:
             destination=self.destination,
         )
 
-    def begin(self) -> None:
-        """Create the first file of each destination; where one fails, nothing is left of any."""
-        begun: list[ImageWriter[Any]] = []
-        try:
-            for writer in self.writers:
-                begun.append(writer)
-                writer.begin()
-        except (DestinationError, SafetyRefusal):
-            for writer in begun:
-                writer.abort()
-            raise
-
 
 def plan_job(request: AcquireRequest, evidence: Evidence) -> AcquisitionJob:
-    """Decide the whole acquisition and refuse what cannot end well. Nothing is written."""
+    """Decide the whole acquisition and refuse what cannot end well. Nothing is written.
+
+    What goes on is decided by the first sitting: format, range, algorithms and case fields are those of its state file.
+    """
     source = evidence.source
+    state = state_of(request)
+    if state is not None:
+        refuse_other_source(state, source)
+        request = continued(request, state)
     origin = origin_of(evidence.image)
     offset, length = part_of(request, source)
     plan = plan_acquisition(
@@ -121,7 +116,7 @@ def plan_job(request: AcquireRequest, evidence: Evidence) -> AcquisitionJob:
         block_hash_size=request.block_hash_size,
         retries=request.retries,
     )
-    metadata = _metadata(request, source.identity, origin.metadata)
+    metadata = state.metadata if state is not None else _metadata(request, source.identity, origin.metadata)
     stems = [request.output, *([request.copy_to] if request.copy_to is not None else [])]
     files = tuple(EvidenceFiles(stem_of(stem, request.format)) for stem in stems)
     identifier = _identifier(request)
@@ -143,13 +138,14 @@ def plan_job(request: AcquireRequest, evidence: Evidence) -> AcquisitionJob:
         for each in files
     )
     limits = worst_case(settings[0])
-    for each in files:
-        each.refuse_existing()
+    if state is None:
+        for each in files:
+            each.refuse_existing()
     refuse_too_small(
         (each.stem for each in files),
         size=limits.size,
         files=limits.segments,
-        allow_low_space=request.allow_low_space,
+        allow_low_space=request.allow_low_space or state is not None,
     )
     return AcquisitionJob(
         request=request,
@@ -159,11 +155,11 @@ def plan_job(request: AcquireRequest, evidence: Evidence) -> AcquisitionJob:
         metadata=metadata,
         files=files,
         settings=settings,
-        writers=tuple(create_image(each) for each in settings),
         worst_case=limits,
         destination=destination_facts(files[0].stem, limits.size),
         origin=origin,
         findings=origin.findings,
+        state=state,
     )
 
 

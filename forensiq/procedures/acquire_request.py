@@ -50,6 +50,7 @@ class AcquireRequest:
     partition: int | None = None
     retries: int = 1
     verify: bool = True
+    resume: bool = False
     allow_low_space: bool = False
     allow_writable: bool = False
     restore_flag: bool = False
