@@ -36,11 +36,7 @@ udev: the rule that makes new devices read-only
 openssl: signatures and time stamps checked by OpenSSL
 poppler-utils: PDF reports read by Poppler (pdftotext, pdfsig)
 libxml2-utils: DFXML checked against its schema (xmllint)
-xz-utils: samples of Debian (unpacking)
-forensics-samples-multiple: images of Debian with several file systems
-forensics-samples-ext4: images of Debian: ext4
-forensics-samples-ntfs: images of Debian: NTFS
-forensics-samples-vfat: images of Debian: FAT
+forensics-samples-multiple: a real image of Debian with four file systems
 '
 
 as_root() {
