@@ -211,6 +211,32 @@ class Explorer:
             return []
         return [entry for kind, payload in frames if kind is FrameKind.LINES for entry in entries_of(payload)]
 
+    def read(
+        self,
+        fs: FileSystemRef,
+        inode: int,
+        attribute: str | None = None,
+        *,
+        at: int = 0,
+        length: int | None = None,
+        slack: bool = False,
+        path: str | None = None,
+    ) -> Iterator[bytes]:
+        """Yield the bytes of a stream from ``at`` on; a stream that cannot be read to its end is a loss.
+
+        What was yielded before is right; whoever needs all of it looks at :attr:`losses`.
+        """
+        request = fs.request() | {"inode": inode, "attribute": attribute, "at": at, "length": length, "slack": slack}
+        try:
+            for kind, payload in self.worker.ask("read", **request):
+                if kind is FrameKind.DATA:
+                    yield payload
+        except RequestFailed as error:
+            self._lost(fs, error.message, inode, path)
+        except WorkerDied as error:
+            self.drop_worker()
+            self._lost(fs, error.message, inode, path)
+
     def locator(self, fs: FileSystemRef, inode: int | None = None, path: str | None = None) -> Locator:
         """Return where something in a file system is."""
         return Locator(self.reference.path, fs.volume.offset, fs.volume.index, inode, path=path)

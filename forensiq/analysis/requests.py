@@ -6,12 +6,15 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from forensiq.analysis.content import digest_stream, has_content, largest_readable, opened_stream, pieces
+from forensiq.analysis.impact import RangeSet, damaged_records, hits_of_entry, rest_of_ranges
 from forensiq.analysis.tsk import TskError, TskFileSystem, TskImage, TskPool, library
 from forensiq.analysis.volumes import read_volumes
 from forensiq.analysis.walk import Progress, Walk
 from forensiq.analysis.window import Window
 from forensiq.analysis.worker import Channel
 from forensiq.images.base import EvidenceImage
+from forensiq.model.extent import Extent, subtract
 from forensiq.model.jsonable import to_json
 from forensiq.model.listing import ContentKind
 from forensiq.streams.frames import FrameKind
@@ -109,37 +112,39 @@ def _open_file_system(session: Session, request: Request) -> None:
     session.channel.value(FrameKind.VALUE, facts)
 
 
-def _walk(session: Session, request: Request) -> None:
-    channel, cells = session.channel, session.cells
-    cells[0] = cells[1] = cells[2] = 0
-    fs = session.file_system(request)
+def _walker(session: Session, request: Request, emit: Callable[[str], None]) -> Walk:
+    """Return the walk that a request asks for; ``emit`` gets every line that is not filtered or dropped."""
+    session.cells[0] = session.cells[1] = session.cells[2] = 0
+    channel = session.channel
     drop = int(request.get("drop", 0))
     only_deleted = bool(request.get("deleted"))
-    line = channel.line
     made = 0
 
-    def emit(text: str) -> None:
+    def filtered(text: str) -> None:
         nonlocal made
         if only_deleted and '"allocated":false' not in text:
             return
         made += 1
         if made > drop:
-            line(text)
+            emit(text)
 
     def report(inode: int, path: str, why: str) -> None:
         channel.report(inode=inode, path=path, message=why)
 
-    walk = Walk(
-        fs,
+    return Walk(
+        session.file_system(request),
         int(request["partition"]),
         int(request["offset"]),
-        line if not drop and not only_deleted else emit,
+        filtered if drop or only_deleted else emit,
         report,
-        Progress(cells),
+        Progress(session.cells),
         frozenset((int(inode), int(index)) for inode, index in request.get("skip", ())),
         recurse=bool(request.get("recurse", True)),
         recovery=bool(request.get("recovery", True)),
     )
+
+
+def _run(session: Session, request: Request, walk: Walk) -> None:
     exact = request.get("path_hex")
     start = request.get("start")
     walk.run(
@@ -149,8 +154,80 @@ def _walk(session: Session, request: Request) -> None:
     )
     unreadable = session.tsk.unreadable
     if unreadable:
-        channel.report(unreadable=[list(each) for each in unreadable[:1000]], message="parts of the image are missing")
+        extents = [list(each) for each in unreadable[:1000]]
+        session.channel.report(unreadable=extents, message="bytes of the image that were needed cannot be read")
         unreadable.clear()
+
+
+def _walk(session: Session, request: Request) -> None:
+    _run(session, request, _walker(session, request, session.channel.line))
+
+
+def _digest(session: Session, request: Request) -> None:
+    """As a walk, with ``digests`` for every stream that has content; of ``shares`` workers this one is ``share``."""
+    fs = session.file_system(request)
+    algorithms = [str(name) for name in request["algorithms"]]
+    share, shares = int(request.get("share", 0)), int(request.get("shares", 1))
+    largest = largest_readable(session.image.size)
+    number = 0
+
+    def emit(text: str) -> None:
+        nonlocal number
+        entry = json.loads(text)
+        if not has_content(entry):
+            return
+        number += 1
+        if number % shares != share:
+            return
+        try:
+            digests = digest_stream(fs, entry, algorithms, largest)
+        except TskError as error:
+            session.channel.report(inode=entry["inode"], path=entry["path"], message=error.message)
+            digests = None
+        session.channel.line(f'{text[:-1]},"digests":{json.dumps(digests)}}}')
+
+    _run(session, request, _walker(session, request, emit))
+
+
+def _read(session: Session, request: Request) -> None:
+    """Answer with the bytes of a stream."""
+    fs = session.file_system(request)
+    length = request.get("length")
+    with opened_stream(fs, int(request["inode"]), request.get("attribute")) as stream:
+        if length is None and stream.size > largest_readable(session.image.size):
+            raise TskError(f"claims {stream.size} bytes, far more than the medium holds: not read")
+        for piece in pieces(
+            fs,
+            stream,
+            int(request.get("at", 0)),
+            None if length is None else int(length),
+            slack=bool(request.get("slack")),
+        ):
+            session.cells[_READS] += 1
+            session.channel.send(FrameKind.DATA, piece)
+
+
+def _impact(session: Session, request: Request) -> None:
+    """Answer with a line for each stream that damaged ranges (bytes of the file system) touch, and for the rest."""
+    fs = session.file_system(request)
+    damaged = RangeSet([(int(low), int(high)) for low, high in request["ranges"]])
+    records = damaged_records(fs, damaged)
+    claimed: list[Extent] = []
+    channel = session.channel
+
+    def emit(text: str) -> None:
+        entry = json.loads(text)
+        for hit in hits_of_entry(fs, entry, damaged, lambda low, high: claimed.append(Extent.between(low, high))):
+            channel.line(json.dumps(hit))
+        if entry["inode"] in records:
+            keys = ("partition", "path", "path_hex", "inode", "stream", "attribute", "allocated", "type", "size")
+            facts = {key: entry.get(key) for key in keys}
+            channel.line(json.dumps(facts | {"kind": "inode", "bytes": 0, "share": None, "ranges": []}))
+
+    _run(session, request, _walker(session, request, emit))
+    rest = subtract([Extent.between(low, high) for low, high in damaged.ranges], claimed)
+    for area in rest_of_ranges(fs, [(each.offset, each.end) for each in rest]):
+        channel.line(json.dumps({"area": area}))
 
 
 def _find(session: Session, request: Request) -> None:
@@ -158,7 +235,7 @@ def _find(session: Session, request: Request) -> None:
     fs = session.file_system(request)
     cells = session.cells
     parts = [part for part in str(request["path"]).split("/") if part]
-    inode, prefix, exact = fs.info.root_inum, "/", b"/"
+    inode, prefix = fs.info.root_inum, "/"
     found: list[Request] = []
     for depth, part in enumerate(parts):
         lines: list[str] = []
@@ -172,7 +249,7 @@ def _find(session: Session, request: Request) -> None:
             progress,
             recurse=False,
         )
-        walk.run(inode, prefix, exact)
+        walk.run(inode, prefix, _exact(prefix))
         wanted = prefix + part
         values = [json.loads(line) for line in lines]
         found = [value for value in values if _is_named(value, wanted)]
@@ -181,9 +258,15 @@ def _find(session: Session, request: Request) -> None:
             folder = next((value for value in found if value["type"] in ("directory", "virtual_directory")), None)
             if folder is None:
                 return
-            inode, prefix, exact = folder["inode"], wanted + "/", exact + part.encode("utf-8", "surrogateescape") + b"/"
+            inode, prefix = folder["inode"], wanted + "/"
     for value in found:
         session.channel.line(json.dumps(value))
+
+
+def _exact(path: str) -> bytes | None:
+    """Return the bytes of a path as it came from a command line, where they are not UTF-8."""
+    raw = path.encode("utf-8", "surrogateescape")
+    return None if raw.decode("utf-8", "replace") == path else raw
 
 
 def _is_named(value: Request, wanted: str) -> bool:
@@ -202,5 +285,8 @@ HANDLERS: dict[str, Callable[[Session, Request], None]] = {
     "open": _open_file_system,
     "walk": _walk,
     "find": _find,
+    "digest": _digest,
+    "read": _read,
+    "impact": _impact,
     "read_medium": _read_medium,
 }

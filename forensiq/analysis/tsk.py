@@ -272,11 +272,15 @@ class TskFileSystem:
             raise TskError(self.lib.take_error())
         return done
 
+    def block_flags(self, block: int) -> int:
+        """Return ``TSK_FS_BLOCK_FLAG_ENUM`` of a block that is in the file system: 1 in use, 2 free, 8 metadata."""
+        return int(self._block_flags(self.pointer, block))
+
     def is_allocated(self, block: int) -> bool | None:
         """Whether a block is in use; ``None`` where the file system cannot say."""
         if not self.info.first_block <= block <= self.info.last_block_act:
             return None
-        flags = self._block_flags(self.pointer, block)
+        flags = self.block_flags(block)
         if flags & BLOCK_ALLOCATED:
             return True
         if flags & BLOCK_UNALLOCATED:

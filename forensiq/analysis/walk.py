@@ -31,6 +31,14 @@ _MOST_DEPTH = 20_000
 _META_END = Metadata.time2.offset
 _LINK_OFFSET = Metadata.link.offset
 
+_MATCHING = {(1, 3), (2, 4), (3, 2), (4, 5), (5, 1), (6, 6), (7, 8), (8, 7), (9, 9), (10, 10), (11, 11)}
+_NAME_TYPE = [
+    "" if (kind, meta) in _MATCHING else f',"name_type":"{NAME_TYPES[kind]}"'
+    for kind in range(len(NAME_TYPES))
+    for meta in range(len(META_TYPES))
+]
+"""By name type × 12 + inode type: what is added to a line where the two do not say the same."""
+
 _ADD_META = ctypes.PYFUNCTYPE(ctypes.c_uint8, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64)
 
 
@@ -199,6 +207,7 @@ class Walk:
                 or exact is not None
                 or is_ntfs
                 or meta_type == _LINK
+                or not (0 <= kind < 12 and 0 <= meta_type < 12)
             ):
                 self._remarkable(level, path, exact, name, address, kind, flags, meta)
                 if meta_flags & _UNALLOCATED:
@@ -207,7 +216,8 @@ class Walk:
                 emit(
                     f'{head}{quoted(path)},"inode":{address},"type":"{META_TYPES[meta_type]}","size":{length},'
                     f'"allocated":true,"mtime":{times(m, mn)},"atime":{times(a, an)},"ctime":{times(c, cn)},'
-                    f'"crtime":{times(b, bn)},"mode":"{mode & 0o7777:04o}","uid":{uid},"gid":{gid},"stream":null}}'
+                    f'"crtime":{times(b, bn)},"mode":"{mode & 0o7777:04o}","uid":{uid},"gid":{gid},"stream":null'
+                    f"{_NAME_TYPE[kind * 12 + meta_type]}}}"
                 )
                 cells[2] += 1
             if (
@@ -261,7 +271,10 @@ class Walk:
         times += f'{rfc3339_json(b, bn)},"mode":"{mode & 0o7777:04o}","uid":{uid},"gid":{gid},"stream":'
         link = Metadata.from_address(meta).link if meta_type == _LINK else None
         target = f',"link_target":{quoted(ctypes.string_at(link).decode("utf-8", "replace"))}' if link else ""
-        tail = _path_hex(exact) + (_ORPHAN if level.orphan else "") + target
+        name_type = NAME_TYPES[kind] if 0 <= kind < len(NAME_TYPES) else "unknown"
+        meta_name = META_TYPES[meta_type] if 0 <= meta_type < len(META_TYPES) else "unknown"
+        tail = "" if name_type == meta_name else f',"name_type":"{name_type}","inode_type":"{meta_name}"'
+        tail += _path_hex(exact) + (_ORPHAN if level.orphan else "") + target
         tail += f',"metadata_allocated":{"true" if meta_flags & _ALLOCATED else "false"}'
         rows, own_times = self._rows(name, meta, meta_type)
         for stream in rows:
@@ -276,6 +289,7 @@ class Walk:
                 f'"allocated":{"true" if allocated else "false"},{times}{_stream_name(stream)}{attribute}{tail}'
                 f"{own_times}{recovery}}}"
             )
+            own_times = ""
             self._progress.cells[2] += 1
 
     def _rows(self, name: bytes, meta: int, meta_type: int) -> tuple[list[Stream | None], str]:

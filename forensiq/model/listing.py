@@ -181,6 +181,9 @@ class FileEntry:
     recovery: Recovery | None = None
     link_target: str | None = None
     file_name_times: Mapping[str, str | int | None] | None = None
+    name_type: str | None = None
+    """What the directory says the entry is, where that is not what the inode (``inode_type``, ``type``) says."""
+    inode_type: str | None = None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> FileEntry:
@@ -209,6 +212,8 @@ class FileEntry:
             orphan=value.get("orphan") is True,
             recovery=Recovery(recovery) if isinstance(recovery, str) else None,
             link_target=_text(value, "link_target"),
+            name_type=_text(value, "name_type"),
+            inode_type=_text(value, "inode_type"),
             file_name_times={key: each if isinstance(each, (str, int)) else None for key, each in times.items()}
             if isinstance(times, dict)
             else None,
