@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -13,9 +14,12 @@ from forensiq.cli.text import count
 from forensiq.errors import ExitCode
 from forensiq.procedures.listing import Listing
 
-__all__ = ["image_options", "tell_rest"]
+__all__ = ["MOUNT_POINT", "image_options", "tell_rest"]
 
 F = TypeVar("F", bound=Callable[..., object])
+
+MOUNT_POINT = click.Path(path_type=Path, readable=False)
+"""A folder to mount on; one that a dead process left behind cannot be read."""
 
 _MOST_TOLD = 20
 
