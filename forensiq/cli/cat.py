@@ -20,7 +20,7 @@ from forensiq.procedures.reading import find_stream, read_stream
 __all__ = ["command"]
 
 
-@forensiq_command("cat", example="forensiq cat evidence/ITEM-1.E01 /Users/lee/notes.txt > notes.txt")
+@forensiq_command("cat", example="forensiq cat evidence/ITEM-1.E01 /Users/lee/notes.txt")
 @click.argument("image", type=PATH)
 @click.argument("path", required=False)
 @click.option("--inode", type=int, metavar="N", help="The file with this inode, instead of a path.")

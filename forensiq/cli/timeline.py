@@ -24,7 +24,7 @@ __all__ = ["command"]
 _AT_ONCE = 2000
 
 
-@forensiq_command("timeline", example="forensiq timeline evidence/ITEM-1.E01 --format csv > timeline.csv")
+@forensiq_command("timeline", example="forensiq timeline evidence/ITEM-1.E01 --format csv")
 @click.argument("image", type=PATH)
 @click.argument("path", required=False)
 @click.option(
