@@ -9,7 +9,7 @@ import click
 from forensiq.cli.case_view import show_findings
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
-from forensiq.cli.text import count, exact_size
+from forensiq.cli.text import count, exact_size, visible
 from forensiq.errors import ExitCode
 from forensiq.procedures.case_pins import parse_head
 from forensiq.procedures.case_verify import verify_case
@@ -23,12 +23,14 @@ __all__ = ["command"]
     "--head", metavar="COUNT:SHA256", help="A head of the ledger that you have on paper: it must be in there."
 )
 @click.option("--ca", type=PATH, metavar="FILE.pem", help="Root certificates of the time stamp authority.")
-def command(run: Run, folder: Path, head: str | None, ca: Path | None) -> ExitCode:
+@click.option("--no-images", is_flag=True, help="Hash the files of images and do not look into them: quicker.")
+def command(run: Run, folder: Path, head: str | None, ca: Path | None, no_images: bool) -> ExitCode:
     """Check everything: ledger, files, images, seals, and who signed.
 
     Exit code 5 if ledger, seal, signature or a bound file does not verify, 4 if only an image is damaged.
     """
-    checked = verify_case(folder, head=parse_head(head) if head is not None else None, ca=ca)
+    pinned = parse_head(head) if head is not None else None
+    checked = verify_case(folder, head=pinned, ca=ca, images=not no_images)
     if run.json:
         run.result(checked)
     else:
@@ -37,6 +39,8 @@ def command(run: Run, folder: Path, head: str | None, ca: Path | None) -> ExitCo
         run.print(f"  Ledger       {count(ledger.count, 'entry', 'entries')}, head {ledger.last_hash}")
         run.print(f"  Files        {count(checked.files, 'file')}, {exact_size(checked.bytes)}")
         run.print(f"  Signers      {checked.trust}")
+        for image in checked.images:
+            run.print(f"  Image        {visible(image.image)}: {image.verdict}")
         run.print(f"  Seals        {', '.join(each.number for each in checked.seals) or 'none'}")
         show_findings(run, checked.findings)
     return ExitCode(checked.exit_code)

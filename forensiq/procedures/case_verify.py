@@ -1,7 +1,8 @@
 """Checks a whole case: is it what was written down, and who says so?
 
 Steps, as in the code: (1) the ledger, line by line, with every head that was pinned elsewhere; (2) every file against
-the digest that the ledger binds it to; (3) ``case.toml``; (4) seals; (5) who signed; (6) the verdict.
+the digest that the ledger binds it to; (3) ``case.toml``; (4) seals; (5) every image: container, chunks, media digests;
+(6) who signed; (7) the verdict.
 
 Findings are collected and the check goes on, so one run tells everything. The exit code is 5 if ledger, seal or a bound
 file does not verify, else 4 if only an image is damaged, else 0.
@@ -25,6 +26,8 @@ from forensiq.custody.trust import trusted_keys
 from forensiq.errors import CaseFileError, CustodyError, ExitCode, UsageError
 from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.model.ledger import FileDigest, LedgerHead, LedgerReport, SealFacts
+from forensiq.model.records import VerificationRecord
+from forensiq.procedures.case_images import verify_images
 from forensiq.procedures.case_pins import collect_pins
 
 __all__ = ["CaseVerification", "CheckedCase", "check_case", "exit_code_of", "read_seals", "verify_case"]
@@ -48,6 +51,7 @@ class CaseVerification:
     ledger: LedgerReport
     files: int
     bytes: int
+    images: tuple[VerificationRecord, ...]
     seals: tuple[SealFacts, ...]
     started: str
     finished: str
@@ -68,14 +72,15 @@ def verify_case(
     *,
     head: LedgerHead | None = None,
     ca: Path | None = None,
+    images: bool = True,
     advance: Callable[[int], None] = lambda _: None,
 ) -> CaseVerification:
     """Check the case in ``root``; see the module for the steps. Raises only if there is no ledger to read.
 
-    ``head`` is one that you have on paper; ``ca`` the roots of the time stamp authority (PEM); ``advance`` gets the
-    bytes of each file that was hashed.
+    ``head`` is one that you have on paper; ``ca`` the roots of the time stamp authority (PEM). Without ``images`` the
+    files of images are hashed and not looked into. ``advance`` gets the bytes of each file that was hashed.
     """
-    return check_case(root, head=head, ca=ca, advance=advance).verification
+    return check_case(root, head=head, ca=ca, images=images, advance=advance).verification
 
 
 def check_case(
@@ -83,6 +88,7 @@ def check_case(
     *,
     head: LedgerHead | None = None,
     ca: Path | None = None,
+    images: bool = True,
     advance: Callable[[int], None] = lambda _: None,
 ) -> CheckedCase:
     """As :func:`verify_case`, with the digests that were computed."""
@@ -99,9 +105,13 @@ def check_case(
     # 4. Seals.
     seals, about_seals = _seals(folder, state, bindings.last, load_roots(ca) if ca is not None else None)
     findings += about_seals
-    # 5. Who signed.
+    # 5. Images.
+    verified: tuple[VerificationRecord, ...] = ()
+    if images:
+        verified, findings = verify_images(folder, state, findings)
+    # 6. Who signed.
     trusted, trust = _trust(report)
-    # 6. The verdict.
+    # 7. The verdict.
     code = exit_code_of(findings)
     verdict = {ExitCode.OK: "intact", ExitCode.VERIFICATION: "evidence_damaged"}.get(code, "custody_broken")
     verification = CaseVerification(
@@ -114,6 +124,7 @@ def check_case(
         ledger=report,
         files=len(state.files),
         bytes=sum(each.size for each in state.files.values()),
+        images=verified,
         seals=seals,
         started=started,
         finished=clock.rfc3339(clock.utc_now()),

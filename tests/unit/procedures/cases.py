@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import random
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from forensiq.model.jsonable import to_json
+from forensiq.procedures.acquire import acquire
+from forensiq.procedures.acquire_request import AcquireRequest, CaseChoice
 from forensiq.procedures.case import add_attachment, add_note, new_case
-from forensiq.procedures.custody_step import custody_step, evidence_stem
 from forensiq.procedures.keys import KeyChoice
+
+SOURCE_SIZE = 1536 * 1024
+SEGMENT_SIZE = 1024 * 1024
 
 
 def key_file(folder: Path, name: str) -> KeyChoice:
@@ -28,23 +31,15 @@ def key_file(folder: Path, name: str) -> KeyChoice:
 
 
 def make_case(root: Path, keys: Path) -> Path:
-    """A case with one item, acquired by hand: image in two segments, record, map, log."""
+    """A case with one item, acquired into an image of two segments; an attachment, a note."""
     key = key_file(keys, "ada")
     new_case(root, "2026-7", "Ada", template="criminal", key=key)
-    stem = evidence_stem(root, "ITEM-1", key=key)
-    with custody_step(root, "acquire", {"item": "ITEM-1"}, key=key) as step:
-        stem.parent.mkdir(parents=True)
-        digests = {}
-        for number, content in enumerate((b"first segment" * 30, b"second segment" * 20), start=1):
-            segment = stem.with_name(f"ITEM-1.E0{number}")
-            segment.write_bytes(content)
-            digests[str(segment)] = hashlib.sha256(content).hexdigest()
-        record = stem.with_name("ITEM-1.record.json")
-        record.write_text(json.dumps({"ledger_head": to_json(step.head), "digests": digests}))
-        stem.with_name("ITEM-1.map").write_text("0x0 0x200 +\n")
-        stem.with_name("ITEM-1.log.txt").write_text("COMPLETE\n")
-        step.digests(digests)
-        step.file(record, stem.with_name("ITEM-1.map"), stem.with_name("ITEM-1.log.txt"))
+    source = keys / "source.img"
+    source.write_bytes(random.Random(7).randbytes(SOURCE_SIZE))
+    request = AcquireRequest(
+        source=str(source), output=root, segment_size=SEGMENT_SIZE, case=CaseChoice(root, "ITEM-1", key)
+    )
+    assert acquire(request).status == "complete"
     photo = keys / "label.jpg"
     photo.write_bytes(b"\xff\xd8 not really a photo")
     add_attachment(root, photo, item="ITEM-1", caption="Label", key=key)

@@ -45,7 +45,7 @@ def test_an_item_is_handed_over_and_countersigned(case: Path, ada: KeyChoice, ok
     assert released.match is True
     assert released.matches_ledger is True
     assert [each.path.rpartition("/")[2] for each in released.before] == [
-        "ITEM-1.E01", "ITEM-1.E02", "ITEM-1.log.txt", "ITEM-1.map", "ITEM-1.record.json",
+        "ITEM-1.E01", "ITEM-1.E02", "ITEM-1.blocks.csv", "ITEM-1.log.txt", "ITEM-1.map", "ITEM-1.record.json",
     ]  # fmt: skip
     assert released.before == released.after
     assert (released.released_by, released.received) == ("Ada", None)
