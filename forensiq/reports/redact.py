@@ -44,6 +44,7 @@ _KEPT = frozenset(
     }
 )
 _NAMED_FOR_OTHER_THINGS = frozenset({"tool", "wording", "labels"})
+_NOT_COLLECTED = frozenset({"command"})  # its words are options and names of programs, too
 _SHORTEST = 3
 
 
@@ -104,7 +105,7 @@ def _collect(node: Json, keys: frozenset[str], *, hit: bool) -> Iterator[str]:
     elif isinstance(node, dict):
         for key, each in node.items():
             if key not in _NAMED_FOR_OTHER_THINGS and key not in _KEPT:
-                yield from _collect(each, keys, hit=key in keys and not isinstance(each, dict))
+                yield from _collect(each, keys, hit=key in keys - _NOT_COLLECTED and not isinstance(each, dict))
         tool = node.get("tool")
         if isinstance(tool, dict):
             yield from (str(tool[key]) for key in ("host", "user") if key in keys and tool.get(key))
