@@ -94,7 +94,8 @@ def _summary(report: CaseReport) -> Iterator[Block]:
             field("Laboratory", given(case.agency)),
             field(
                 "Authority",
-                *(text(" ".join(part for part in (each.kind, each.identifier) if part)) for each in case.authority),
+                *(given(" ".join(part for part in (each.kind, each.identifier) if part)) for each in case.authority),
+                *([] if case.authority else [missing("not given")]),
             ),
             field("Evidence last with", *_holders(report)),
             field("Ledger", _ledger(report)),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from forensiq.model.finding import Severity
 from forensiq.model.report import CaseReport, ItemReport
 from forensiq.reports.case_verdict import last_acquisition, last_verification
-from forensiq.reports.phrases import count, size
+from forensiq.reports.phrases import about, count, size
 from forensiq.reports.plain import visible
 from forensiq.reports.verdict import Tone, unread_bytes, unreadable_sectors, verification_verdict
 
@@ -57,9 +57,9 @@ def _item(item: ItemReport) -> Iterator[str]:
         yield "The image was not verified after it was written."
     elif verification_verdict(checked).tone is not Tone.GOOD:
         yield f"The last verification is not clean: {verification_verdict(checked).headline.lower()}."
-    hidden = record.preflight.get("hpa_dco")
+    hidden = about(record.preflight, "hpa", "dco")
     if record.source.kind.value == "block_device" and hidden != "none":
-        yield f"Hidden areas of the drive (HPA/DCO): {visible(str(hidden or 'not determined'), 200)}."
+        yield f"Hidden areas of the drive (HPA/DCO): {visible(hidden or 'not determined', 200)}."
     if record.source.kind.value == "image":
         yield "The source was an image, not the drive itself."
     if record.source.trim:

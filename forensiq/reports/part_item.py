@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from forensiq.model.records import AcquisitionRecord
 from forensiq.model.report import ItemReport
+from forensiq.model.source import SourceKind
 from forensiq.reports.case_verdict import item_verdict, last_acquisition
 from forensiq.reports.document import Block, Field, Paragraph, Section
 from forensiq.reports.part_acquisition import acquisition_blocks, picture_blocks, protection_blocks, unreadable_blocks
@@ -13,6 +14,7 @@ from forensiq.reports.part_examination import examination_section
 from forensiq.reports.part_integrity import integrity_blocks, later_blocks
 from forensiq.reports.phrases import (
     NOT_RECORDED,
+    about,
     count,
     size,
 )
@@ -84,7 +86,11 @@ def _source(record: AcquisitionRecord) -> Block:
         item = getattr(source, name)
         return field(label, missing(reasons.get(name, NOT_RECORDED)) if item is None else text(item))
 
-    preflight = {key.replace("_", " "): item for key, item in record.preflight.items()}
+    drive = source.kind is SourceKind.BLOCK_DEVICE
+    undetermined = "not determined" if drive else "not applicable: not a drive"
+    named = {"Hidden areas (HPA/DCO)": ("hpa", "dco"), "Encryption": ("encrypt",), "SMART": ("smart",)}
+    words = [word for each in named.values() for word in each]
+    others = {key: item for key, item in record.preflight.items() if not any(word in key.lower() for word in words)}
     return fields(
         (
             field("Read from", code(source.path), text(source.kind.value.replace("_", " "))),
@@ -100,19 +106,10 @@ def _source(record: AcquisitionRecord) -> Block:
             known("Rotating", "rotational"),
             known("Removable", "removable"),
             known("TRIM", "trim"),
+            *(field(label, given(about(record.preflight, *keys), undetermined)) for label, keys in named.items()),
             *(
-                field(label, text(preflight[key]) if preflight.get(key) is not None else missing("not determined"))
-                for label, key in (
-                    ("Hidden areas (HPA/DCO)", "hpa dco"),
-                    ("Encryption", "encryption"),
-                    ("SMART", "smart"),
-                )
-                if key in preflight or key == "hpa dco"
-            ),
-            *(
-                field(f"Preflight: {key[:100]}", given(item, "not determined"))
-                for key, item in preflight.items()
-                if key not in ("hpa dco", "encryption", "smart")
+                field(f"Preflight: {key[:100].replace('_', ' ')}", given(item, "not determined"))
+                for key, item in others.items()
             ),
         )
     )

@@ -11,6 +11,7 @@ from forensiq.reports.plain import visible
 __all__ = [
     "ALGORITHM_NAMES",
     "NOT_RECORDED",
+    "about",
     "algorithm",
     "command_line",
     "count",
@@ -119,6 +120,14 @@ def value(given: object, name: str = "", unavailable: Mapping[str, str] | None =
     if isinstance(given, float):
         return f"{given:,.6g}"
     return visible(str(given), 2000)
+
+
+def about(facts: Mapping[str, object], *words: str) -> str:
+    """Return what ``facts`` say under keys that hold one of ``words``; empty where they say nothing."""
+    found = {key: item for key, item in facts.items() if any(word in key.lower() for word in words)}
+    if len(found) == 1:
+        return "; ".join(str(item) for item in found.values() if item is not None)
+    return "; ".join(f"{key.rpartition('.')[2]}: {item}" for key, item in found.items() if item is not None)
 
 
 def humanise(key: str) -> str:

@@ -88,12 +88,18 @@ def mapping_fields(mapping: Mapping[str, object]) -> Fields:
 
 def brief(mapping: Mapping[str, Json], limit: int = 400) -> str:
     """Return free values in one line: ``item ITEM-1; verdict verified``."""
-    return visible("; ".join(f"{key.replace('_', ' ')} {_short(item)}" for key, item in mapping.items()), limit)
+    return visible(
+        "; ".join(
+            f"{key.replace('_', ' ')} {_short(item)}" for key, item in mapping.items() if item not in ("", [], {})
+        ),
+        limit,
+    )
 
 
 def _short(item: Json) -> str:
     if isinstance(item, dict):
-        return "(" + ", ".join(f"{key} {_short(each)}" for key, each in list(item.items())[:8]) + ")"
+        kept = [(key, each) for key, each in item.items() if each not in ("", [], {})]
+        return "(" + ", ".join(f"{key} {_short(each)}" for key, each in kept[:8]) + ")"
     if isinstance(item, list):
         return ", ".join(_short(each) for each in item[:8]) + (" …" if len(item) > 8 else "")
     return "none" if item is None else "yes" if item is True else "no" if item is False else str(item)

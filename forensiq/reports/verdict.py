@@ -94,6 +94,8 @@ def acquisition_verdict(record: AcquisitionRecord) -> Verdict:
         sentence += f" {checked.sentence}"
     else:
         sentence += f" {checked.sentence}"
+    if checked is not None and checked.tone is Tone.GOOD and not sectors:
+        headline = headline.replace("COMPLETE", "COMPLETE AND VERIFIED", 1)
     good = not sectors and record.range.whole and checked is not None and checked.tone is Tone.GOOD
     return Verdict(headline, sentence, Tone.GOOD if good else Tone.ATTENTION)
 

@@ -47,12 +47,12 @@ def test_missing_values_say_why() -> None:
 @pytest.mark.parametrize(
     ("record", "headline", "tone"),
     [
-        (samples.acquisition(**CLEAN), "COMPLETE", Tone.GOOD),
+        (samples.acquisition(**CLEAN), "COMPLETE AND VERIFIED", Tone.GOOD),
         (samples.acquisition(), "COMPLETE, 16 SECTORS COULD NOT BE READ", Tone.ATTENTION),
         (samples.acquisition(**CLEAN, verification=None), "COMPLETE, NOT VERIFIED", Tone.ATTENTION),
         (
             samples.acquisition(**CLEAN, range=AcquiredRange(0, 512, whole=False)),
-            "COMPLETE, A PART OF THE SOURCE",
+            "COMPLETE AND VERIFIED, A PART OF THE SOURCE",
             Tone.ATTENTION,
         ),
         (samples.acquisition(status="complete"), "THE RECORD CONTRADICTS ITSELF", Tone.BAD),
