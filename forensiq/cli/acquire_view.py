@@ -8,6 +8,7 @@ from rich.text import Text
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, duration, number, printable, rate, size, visible
 from forensiq.model.finding import Severity
+from forensiq.model.preflight import CheckVerdict
 from forensiq.model.records import AcquisitionRecord, CopyFacts, ImageFacts
 from forensiq.model.source import SourceIdentity, WriteBlockState
 from forensiq.procedures.acquire_job import PlanFacts
@@ -55,6 +56,10 @@ def _plan_rows(plan: PlanFacts) -> list[tuple[str, str]]:
     if not plan.range.whole:
         rows.append(("Part", plan.range.statement))
     rows.append(("Protected", _protected(plan.write_block)))
+    health = plan.preflight.health
+    if health is not None:
+        rows.append(("Hidden", f"HPA: {health.hpa.detail} · DCO: {health.dco.detail}"))
+    rows += [("Note", check.message) for check in plan.preflight.checks if check.verdict is CheckVerdict.WARNING]
     known = plan.destination.free_before
     room = f"worst case {size(plan.worst_case)}" + (f" of {size(known)} free" if known is not None else "")
     kind = _FORMAT_NAMES.get(plan.format, plan.format) + (f", {plan.compression}" if plan.format == "e01" else "")

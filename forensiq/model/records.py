@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from forensiq.model.digest import DigestSet
 from forensiq.model.finding import Finding
+from forensiq.model.health import AskedCommand
 from forensiq.model.image import ImageMetadata, Segment
 from forensiq.model.ledger import LedgerHead
 from forensiq.model.source import SourceIdentity, WriteBlockState
@@ -214,7 +215,8 @@ class AcquisitionRecord:
     """Everything that was observed while evidence was acquired.
 
     ``status`` is ``complete``, ``complete_with_unreadable_sectors``, ``interrupted`` or ``failed``; ``failure`` and
-    ``exit_code`` say why a run did not come to its end. ``digests`` are of the media bytes as stored (fill and padding
+    ``exit_code`` say why a run did not come to its end. ``preflight`` has the checks before it, ``probe_commands``
+    every command that was sent to the drive for them. ``digests`` are of the media bytes as stored (fill and padding
     included); ``source_digests`` of the unpadded ones where they differ. In a case, ``item`` is the exhibit and
     ``ledger_head`` where the ledger ended when the step had begun: a shorter ledger was cut.
     """
@@ -245,7 +247,8 @@ class AcquisitionRecord:
     block_digests: BlockDigestFacts | None = None
     verification: VerificationRecord | None = None
     copies: tuple[CopyFacts, ...] = ()
-    preflight: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    preflight: Mapping[str, str] = field(default_factory=dict)
+    probe_commands: tuple[AskedCommand, ...] = ()
     statistics: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     reading: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     rates: tuple[RateSample, ...] = ()

@@ -141,6 +141,7 @@ def _acquire(
         clock=clock_facts(),
         destination=job.destination,
         stem=job.files[0].stem,
+        preflight=job.preflight,
         started=session.state.started if session.state else started,
         finished=rfc3339(utc_now()),
         derived_from=job.origin.facts,

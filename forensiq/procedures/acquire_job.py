@@ -15,15 +15,16 @@ from forensiq.model.digest import HashAlgorithm
 from forensiq.model.extent import Extent
 from forensiq.model.finding import Finding
 from forensiq.model.image import ImageMetadata
+from forensiq.model.preflight import PreflightResult
 from forensiq.model.records import AcquiredRange, DestinationFacts
 from forensiq.model.source import SourceIdentity, SourceKind, WriteBlockState
+from forensiq.procedures.acquire_preflight import go_or_refuse
 from forensiq.procedures.acquire_request import AcquireRequest
 from forensiq.procedures.environment import destination_facts
 from forensiq.procedures.evidence import Evidence
 from forensiq.procedures.evidence_files import EvidenceFiles, stem_of
 from forensiq.procedures.origin import Origin, origin_of
 from forensiq.procedures.ranges import part_of
-from forensiq.procedures.room import refuse_too_small
 from forensiq.procedures.sentences import range_sentence
 from forensiq.procedures.sitting import SittingState, continued, refuse_other_source, state_of
 
@@ -44,6 +45,7 @@ class PlanFacts:
     worst_case: int
     segments: int
     destination: DestinationFacts
+    preflight: PreflightResult
     schema: str = "forensiq/plan/1"
 
 
@@ -64,6 +66,7 @@ class AcquisitionJob:
     settings: tuple[ImageSettings, ...]
     worst_case: WorstCase
     destination: DestinationFacts
+    preflight: PreflightResult
     origin: Origin
     findings: tuple[Finding, ...] = ()
     state: SittingState | None = None
@@ -91,6 +94,7 @@ class AcquisitionJob:
             worst_case=self.worst_case.size,
             segments=self.worst_case.segments,
             destination=self.destination,
+            preflight=self.preflight,
         )
 
 
@@ -105,7 +109,7 @@ def plan_job(request: AcquireRequest, evidence: Evidence) -> AcquisitionJob:
         refuse_other_source(state, source)
         request = continued(request, state)
     origin = origin_of(evidence.image)
-    offset, length = part_of(request, source)
+    offset, length = part_of(request, evidence)
     plan = plan_acquisition(
         source,
         chunk_size=image_chunk_size(request.format, source.sector_size),
@@ -141,11 +145,8 @@ def plan_job(request: AcquireRequest, evidence: Evidence) -> AcquisitionJob:
     if state is None:
         for each in files:
             each.refuse_existing()
-    refuse_too_small(
-        (each.stem for each in files),
-        size=limits.size,
-        files=limits.segments,
-        allow_low_space=request.allow_low_space or state is not None,
+    preflight = go_or_refuse(
+        evidence, files, limits, probe=request.probe, low_space_allowed=request.allow_low_space or state is not None
     )
     return AcquisitionJob(
         request=request,
@@ -156,7 +157,8 @@ def plan_job(request: AcquireRequest, evidence: Evidence) -> AcquisitionJob:
         files=files,
         settings=settings,
         worst_case=limits,
-        destination=destination_facts(files[0].stem, limits.size),
+        destination=preflight.destination or destination_facts(files[0].stem, limits.size),
+        preflight=preflight,
         origin=origin,
         findings=origin.findings,
         state=state,

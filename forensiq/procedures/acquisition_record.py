@@ -14,6 +14,7 @@ from forensiq.model.image import ImageManifest, ImageMetadata
 from forensiq.model.jsonable import to_json
 from forensiq.model.ledger import LedgerHead
 from forensiq.model.media_map import MediaMap, ReadStatus
+from forensiq.model.preflight import PreflightResult
 from forensiq.model.records import (
     AcquiredRange,
     AcquisitionRecord,
@@ -52,7 +53,7 @@ class Observed:
     finished: str
     sittings: int = 1
     interruptions: tuple[Interruption, ...] = ()
-    preflight: Mapping[str, str | int | float | bool | None] | None = None
+    preflight: PreflightResult | None = None
     derived_from: Mapping[str, str] | None = None
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
@@ -136,6 +137,7 @@ def make_record(
     )
     fill = sum(each.length for each in filled)
     trim = trim_sentence(observed.identity)
+    health = observed.preflight.health if observed.preflight is not None else None
     return AcquisitionRecord(
         status=status,
         summary=summary_sentence(status, filled),
@@ -175,7 +177,8 @@ def make_record(
             sha256=block_facts[1],
         ),
         copies=_copies(result.writers[1:], copy_stems, segment_size),
-        preflight=observed.preflight or {},
+        preflight=observed.preflight.facts() if observed.preflight is not None else {},
+        probe_commands=health.commands if health is not None else (),
         statistics=_flat(result.statistics),
         reading=_flat(result.reading),
         findings=findings,

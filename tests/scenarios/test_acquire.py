@@ -292,3 +292,41 @@ def test_in_a_case_the_image_has_its_place_and_the_ledger_tells_the_story(tmp_pa
     refused = forensiq("acquire", "disk.dd", "--case", "C", "--item", "I-1", folder=tmp_path, environment=home)
     refused.expect(6)
     assert json.loads((tmp_path / "C/ledger.jsonl").read_text().splitlines()[-1])["action"] == "acquire.aborted"
+
+
+@pytest.mark.root
+def test_a_destination_on_the_source_is_refused(tmp_path: Path) -> None:
+    medium(tmp_path / "disk.dd", 8 * MIB)
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(tmp_path / "disk.dd")], check=True)
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    with loop_device(tmp_path / "disk.dd") as device:
+        subprocess.run(["mount", device.path, str(mount)], check=True)
+        try:
+            error = forensiq("acquire", device.path, mount / "X", "--json").expect(6).json
+        finally:
+            subprocess.run(["umount", str(mount)], check=True)
+    assert error["error"] == "SourceInUseError"
+    assert str(mount) in error["message"]
+
+
+def test_too_little_room_is_refused_unless_told(tmp_path: Path) -> None:
+    with (tmp_path / "disk.dd").open("wb") as file:
+        file.truncate(1 << 43)
+    error = forensiq("acquire", "disk.dd", "X", "--segment-size", "1GiB", "--json", folder=tmp_path).expect(6).json
+    assert error["error"] == "DestinationUnsafeError"
+    assert names(tmp_path) == ["disk.dd"]
+
+
+def test_a_partition_is_acquired_alone_and_the_record_says_so(tmp_path: Path) -> None:
+    data = bytearray(medium(tmp_path / "disk.dd", 4 * MIB))
+    entry = bytes([0, 0, 0, 0, 0x83, 0, 0, 0]) + (2048).to_bytes(4, "little") + (2048).to_bytes(4, "little")
+    data[446:512] = entry + bytes(48) + b"\x55\xaa"
+    (tmp_path / "disk.dd").write_bytes(data)
+    rows = forensiq("partitions", "disk.dd", "--json", folder=tmp_path).expect(0).lines
+    number = str(next(row["index"] for row in rows if row["offset"] == MIB))
+    record = forensiq("acquire", "disk.dd", "X", "--partition", number, "--json", folder=tmp_path).expect(0).json
+    assert record["digests"]["sha256"] == sha256(bytes(data[MIB : 2 * MIB]))
+    assert record["range"]["partition"] == int(number)
+    error = forensiq("acquire", "disk.dd", "Y", "--partition", "77", "--json", folder=tmp_path).expect(2).json
+    assert "77" in error["message"]
