@@ -7,6 +7,7 @@ One seam, :class:`ReadStrategy`: the pipeline asks for the medium in order and d
 from __future__ import annotations
 
 import errno
+import mmap
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -15,7 +16,7 @@ from forensiq.acquisition.result import ReadingFacts
 from forensiq.clock import monotonic
 from forensiq.errors import ImageDamageError, SourceLostError, SourceReadError
 from forensiq.model.extent import Extent
-from forensiq.model.media_map import READ, READ_AFTER_RETRY, MediaMap, RangeStatus, ReadStatus
+from forensiq.model.media_map import NOT_TRIED, READ, READ_AFTER_RETRY, MediaMap, RangeStatus, ReadStatus
 from forensiq.sources.base import Source
 from forensiq.streams.progress import Progress
 
@@ -24,6 +25,8 @@ __all__ = ["LinearReader", "ReadJournal", "ReadStrategy"]
 _STEPS = (256 << 10, 16 << 10)
 _ZEROS = bytes(1 << 20)
 _REFRESH_S = 0.5
+_PATIENCE = 64  # failed reads in a row after which a good place is read once more; doubled each time
+_MOST_PATIENCE = 1024
 
 
 class ReadStrategy(Protocol):
@@ -54,12 +57,17 @@ class ReadJournal:
         self._on_read_error = on_read_error
         self._lock = threading.Lock()
         self._reads = self._failed = 0
+        self._good: int | None = None
+        self._in_a_row, self._patience = 0, _PATIENCE
+        self._doubtful: list[Extent] = []  # called unreadable since the last read that went well
         self._next_refresh = 0.0
 
     def mark(self, extent: Extent, state: RangeStatus) -> None:
         """Mark ``extent`` of the map."""
         with self._lock:
             self.media_map.mark(extent, state)
+            if state.status is ReadStatus.UNREADABLE:
+                self._doubtful.append(extent)
         if state.status in (ReadStatus.UNREADABLE, ReadStatus.READ_AFTER_RETRY) and monotonic() >= self._next_refresh:
             self.refresh()
 
@@ -71,17 +79,47 @@ class ReadJournal:
             self._progress.set_unreadable(total, len(bad), bad[0].offset if bad else None)
             self._next_refresh = monotonic() + _REFRESH_S
 
-    def attempt(
-        self, read: Callable[[int, memoryview], int], offset: int, buffer: memoryview
-    ) -> SourceReadError | None:
-        """Fill ``buffer`` through ``read`` from byte ``offset`` of the source on; return the error where it failed.
+    def attempt(self, source: Source, offset: int, buffer: memoryview, *, direct: bool) -> SourceReadError | None:
+        """Fill ``buffer`` from byte ``offset`` of ``source`` on; return the error where it failed.
 
-        A source that ends too early is a :class:`SourceLostError`.
+        A source that ends too early is a :class:`SourceLostError`; so is one that fails again and again, also at a
+        place where it could be read before: what was called unreadable since then is not tried.
         """
+        error = self._read(source, offset, buffer, direct=direct)
+        with self._lock:
+            if error is None:
+                self._good = offset
+                self._in_a_row, self._patience = 0, _PATIENCE
+                self._doubtful = []
+                return None
+            self._in_a_row += 1
+            probe = self._good if self._in_a_row >= self._patience else None
+        if probe is not None:
+            self._probe(source, probe)
+        return error
+
+    def _probe(self, source: Source, offset: int) -> None:
+        # Some drives and bridges that are gone fail every read; without this each sector behind would be called bad.
+        piece = memoryview(mmap.mmap(-1, source.sector_size))  # aligned, for O_DIRECT
+        error = self._read(source, offset, piece[: source.size - offset], direct=True)
+        with self._lock:
+            self._in_a_row, self._patience = 0, min(2 * self._patience, _MOST_PATIENCE)
+            for extent in self._doubtful if error is not None else ():
+                self.media_map.mark(extent, NOT_TRIED)
+            self._doubtful = []
+        if error is not None:
+            raise SourceLostError(
+                f"the source fails everywhere, also at byte {offset}, which it gave before",
+                hint="check cable and power, then run the same command with --resume",
+                offset=offset,
+                errno=error.errno,
+            )
+
+    def _read(self, source: Source, offset: int, buffer: memoryview, *, direct: bool) -> SourceReadError | None:
         with self._lock:
             self._reads += 1
         try:
-            count = read(offset, buffer)
+            count = (source.read_direct if direct else source.read_into)(offset, buffer)
         except SourceReadError as error:
             return self._failure(error)
         except ImageDamageError as error:
@@ -156,5 +194,4 @@ class LinearReader:
         self._journal.mark(sector, RangeStatus(ReadStatus.UNREADABLE, error.errno))
 
     def _try(self, extent: Extent, buffer: memoryview, *, direct: bool) -> SourceReadError | None:
-        read = self._source.read_direct if direct else self._source.read_into
-        return self._journal.attempt(read, self._base + extent.offset, buffer)
+        return self._journal.attempt(self._source, self._base + extent.offset, buffer, direct=direct)

@@ -17,6 +17,7 @@ worked on.
 
 from __future__ import annotations
 
+import mmap
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ class Rescue:
         self._save = save
         self._sector = source.sector_size
         self._cluster = max(self._sector, settings.cluster // self._sector * self._sector)
-        self._buffer = memoryview(bytearray(max(_LARGE, self._cluster)))
+        self._buffer = memoryview(mmap.mmap(-1, max(_LARGE, self._cluster)))  # aligned, for O_DIRECT
         self._rate = 0.0
         self._clean = 0
         self._state = MapfileState(0, "?", 1)
@@ -220,7 +221,7 @@ class Rescue:
         data = self._buffer[: extent.length]
         self._progress.position = extent.offset
         try:
-            error = self._journal.attempt(self._source.read_direct, self._base + extent.offset, data)
+            error = self._journal.attempt(self._source, self._base + extent.offset, data, direct=True)
         except SourceLostError as lost:
             if "timeout_s" in lost.facts:
                 self._journal.mark(extent, HUNG)  # the last one to be tried when the rescue goes on

@@ -93,7 +93,7 @@ class RescueReader:
         """Read in order; say whether that went well."""
         started = monotonic()
         try:
-            error = self._journal.attempt(self._source.read_into, self._extent.offset + extent.offset, buffer)
+            error = self._journal.attempt(self._source, self._extent.offset + extent.offset, buffer, direct=False)
         except SourceLostError as lost:
             if "timeout_s" in lost.facts:
                 self._journal.mark(extent, HUNG)

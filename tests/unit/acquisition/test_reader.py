@@ -16,15 +16,17 @@ from forensiq.sources.faulty import Faults, FaultySource
 from forensiq.streams.progress import Progress
 from tests.support.media import MemorySource, media
 
+BATCH = 128 << 10
+
 
 def read_all(
-    source: FaultySource | MemorySource, retries: int = 1, batch: int = 128 << 10
+    source: FaultySource | MemorySource, retries: int = 1, journal: ReadJournal | None = None
 ) -> tuple[bytes, ReadJournal, Progress]:
     progress = Progress(source.size)
-    journal = ReadJournal(MediaMap(source.size), progress)
+    journal = journal or ReadJournal(MediaMap(source.size), progress)
     reader = LinearReader(source, Extent(0, source.size), retries, journal)
     data = bytearray(b"\xaa" * source.size)
-    for piece in Extent(0, source.size).pieces(batch):
+    for piece in Extent(0, source.size).pieces(BATCH):
         reader.read(piece, memoryview(data)[piece.offset : piece.end])
     journal.refresh()
     return bytes(data), journal, progress
@@ -106,3 +108,28 @@ def test_a_damaged_chunk_of_an_image_is_unreadable() -> None:
     data, journal, _ = read_all(Damaged(media(1 << 17)))
     assert data == media(1 << 17)[:32768] + bytes(32768) + media(1 << 17)[65536:]
     assert dict(journal.media_map)[Extent(32768, 32768)] == RangeStatus(ReadStatus.UNREADABLE, errno.EBADMSG)
+
+
+@pytest.mark.parametrize("gone_from", [1 << 20, 1_500_000 // 512 * 512])
+def test_a_drive_that_fails_everywhere_is_lost_and_not_called_bad(gone_from: int) -> None:
+    class Dying(FaultySource):
+        gone = False
+
+        def _error_in(self, touched: Extent) -> int | None:
+            self.gone = self.gone or touched.end > gone_from
+            return errno.EIO if self.gone else None
+
+    source = Dying(MemorySource(media(4 << 20)))
+    journal = ReadJournal(MediaMap(source.size), Progress(0))
+    with pytest.raises(SourceLostError, match="fails everywhere"):
+        read_all(source, journal=journal)
+    assert journal.media_map.total(ReadStatus.UNREADABLE) == 0
+    assert journal.media_map.total(ReadStatus.READ) == gone_from // BATCH * BATCH
+    assert len([event for event in source.events if event.failed]) < 200
+
+
+def test_a_long_bad_area_is_no_lost_drive() -> None:
+    truth = map_of(2 << 20, [Extent(1 << 19, 1 << 20)])
+    data, journal, _ = read_all(FaultySource(MemorySource(media(2 << 20)), truth))
+    assert journal.media_map == truth
+    assert data[1 << 19 : 3 << 19] == bytes(1 << 20)
