@@ -19,12 +19,14 @@ from forensiq.images.base import RescueTarget
 from forensiq.model.extent import Extent, merge
 from forensiq.model.mapfile import MapfileState
 from forensiq.model.media_map import NOT_TRIED, READ, MediaMap
+from forensiq.model.source import SourceKind
 from forensiq.sources.base import Source
 from forensiq.streams.progress import Progress
 
 __all__ = ["EarlierRescue", "RescueReader", "RescueSetup"]
 
-_SLOW_S = 3.0
+_PIECE = 1 << 20  # a failed read of a smaller piece is followed by fewer reads of the same place
+_SLOW_S = 2.0
 _SLOW_SHARE = 20
 
 
@@ -73,39 +75,49 @@ class RescueReader:
         self._in_order: LinearReader | None = None
         self._at_once = setup.at_once or setup.known is not None or setup.earlier is not None
         self._rate = 0.0
+        # The kernel reads ahead of buffered reads, and page by page around an error: reads that only hurt the drive.
+        self._direct = source.identity.kind is SourceKind.BLOCK_DEVICE
         self._from_earlier: tuple[Extent, ...] = ()
 
     def read(self, extent: Extent, buffer: memoryview) -> None:
         """See :meth:`forensiq.acquisition.reader.ReadStrategy.read`."""
-        if self._in_order is not None:
-            self._in_order.read(extent, buffer)
-            return
-        if self._start is None:
-            if not self._at_once and self._stream(extent, buffer):
+        done = 0
+        if self._start is None and self._in_order is None:
+            done = 0 if self._at_once else self._stream(extent, buffer)
+            if done == extent.length:
                 return
-            if not self._begin(extent.offset):
+            if not self._begin(extent.offset + done):
                 self._in_order = LinearReader(self._source, self._extent, self._setup.settings.retries, self._journal)
-                self._in_order.read(extent, buffer)
-                return
-        self._serve(extent, buffer)
+        rest, view = extent.split_at(extent.offset + done)[1], buffer[done:]
+        if self._in_order is not None:
+            self._in_order.read(rest, view)
+        else:
+            self._serve(rest, view)
 
-    def _stream(self, extent: Extent, buffer: memoryview) -> bool:
-        """Read in order; say whether that went well."""
+    def _stream(self, extent: Extent, buffer: memoryview) -> int:
+        """Read in order; return how many bytes were read before the first trouble."""
+        for piece in extent.pieces(_PIECE):
+            if self._at_once or not self._read_in_order(piece, buffer[piece.offset - extent.offset :][: piece.length]):
+                return piece.offset - extent.offset
+        return extent.length
+
+    def _read_in_order(self, piece: Extent, buffer: memoryview) -> bool:
         started = monotonic()
         try:
-            error = self._journal.attempt(self._source, self._extent.offset + extent.offset, buffer, direct=False)
+            error = self._journal.attempt(self._source, self._extent.offset + piece.offset, buffer, direct=self._direct)
         except SourceLostError as lost:
             if "timeout_s" in lost.facts:
-                self._journal.mark(extent, HUNG)
+                self._journal.mark(piece, HUNG)
             raise
         if error is not None:
             return False
-        self._journal.mark(extent, READ)
+        self._journal.mark(piece, READ)
         seconds = monotonic() - started
-        rate = extent.length / max(seconds, 1e-6)
+        rate = piece.length / max(seconds, 1e-6)
         if seconds > _SLOW_S and self._rate > 0 and rate < self._rate / _SLOW_SHARE:
             self._at_once = True  # what was read is good; what comes next is rescued
-        self._rate = rate if not self._rate else self._rate * 0.95 + rate * 0.05
+        else:
+            self._rate = rate if not self._rate else self._rate * 0.95 + rate * 0.05
         return True
 
     def _begin(self, start: int) -> bool:
@@ -172,3 +184,5 @@ class RescueReader:
             view = buffer[common.offset - extent.offset : common.end - extent.offset] if common else buffer[:0]
             if len(view) and self._setup.earlier.image.read_into(common.offset, view) < len(view):
                 raise SourceLostError("the image of the earlier rescue is shorter than its map", offset=common.offset)
+            if common and self._setup.target.in_place:
+                self._setup.target.store_at(common.offset, view)

@@ -29,6 +29,7 @@ class RescueStore:
     ``resume`` takes up a file that is there; else one that is there is a :class:`DestinationExistsError`.
     """
 
+    in_place = False
     in_order_end = 0
 
     def __init__(self, path: Path, *, resume: bool = False, calls: FileCalls | None = None) -> None:

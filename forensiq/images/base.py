@@ -154,6 +154,11 @@ class RescueTarget(Protocol):
     """
 
     @property
+    def in_place(self) -> bool:
+        """Whether what is stored is the image itself, so that nothing of it is written again when its turn comes."""
+        ...
+
+    @property
     def in_order_end(self) -> int:
         """Up to which byte the target holds the medium because it was stored in order; 0 where it never is."""
         ...

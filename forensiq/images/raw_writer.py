@@ -47,6 +47,7 @@ class RawWriter:
     """
 
     chunk_size = _UNIT
+    in_place = True
 
     def __init__(
         self,
