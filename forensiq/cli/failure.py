@@ -19,6 +19,7 @@ import click
 
 from forensiq import __version__
 from forensiq.cli.run import OutputMode
+from forensiq.cli.streams import forget_stderr, forget_stdout
 from forensiq.cli.text import printable
 from forensiq.clock import rfc3339, utc_now
 from forensiq.errors import ExitCode, Fact, ForensiqError
@@ -57,18 +58,23 @@ def tell_fault(
 def _tell(
     name: str, message: str, hint: str | None, code: ExitCode, facts: dict[str, Fact], mode: OutputMode
 ) -> ExitCode:
-    if mode.json:
-        fixed = {"schema": "forensiq/error/1", "error": name, "message": message, "exit_code": int(code), "hint": hint}
-        shown = {key: value for key, value in (fixed | facts | fixed).items() if key != "hint" or value is not None}
-        sys.stdout.write(json.dumps(shown, ensure_ascii=True) + "\n")
-        sys.stdout.flush()
-    else:
-        sys.stdout.flush()
-        red, plain = ("\x1b[1;31m", "\x1b[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
-        sys.stderr.write(f"{red}forensiq:{plain} {printable(message)}\n")
-        if hint:
-            sys.stderr.write(f"  Hint: {printable(hint)}\n")
-        sys.stderr.flush()
+    try:
+        if mode.json:
+            fixed = {"schema": "forensiq/error/1", "error": name, "message": message, "exit_code": int(code)}
+            shown = fixed | ({"hint": hint} if hint else {}) | facts | fixed
+            sys.stdout.write(json.dumps(shown, ensure_ascii=True) + "\n")
+            sys.stdout.flush()
+        else:
+            sys.stdout.flush()
+            red, plain = ("\x1b[1;31m", "\x1b[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
+            sys.stderr.write(f"{red}forensiq:{plain} {printable(message)}\n")
+            if hint:
+                sys.stderr.write(f"  Hint: {printable(hint)}\n")
+            sys.stderr.flush()
+    except OSError:
+        # Nobody is there to be told; the exit code still says it.
+        forget_stdout()
+        forget_stderr()
     return code
 
 

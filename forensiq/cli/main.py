@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from types import TracebackType
@@ -14,6 +13,7 @@ from forensiq.cli.failure import tell_error, tell_fault, tell_usage
 from forensiq.cli.options import Entry, forensiq_group
 from forensiq.cli.run import OutputMode
 from forensiq.cli.stop import interrupt_on_signals
+from forensiq.cli.streams import forget_stdout, hold_standard_descriptors, writing_results
 from forensiq.errors import ForensiqError, Interrupted
 
 __all__ = ["COMMANDS", "main", "program"]
@@ -59,12 +59,16 @@ def program() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    hold_standard_descriptors()
     given = sys.argv[1:] if arguments is None else arguments
     options = given[: given.index("--")] if "--" in given else given
     mode = OutputMode(json="--json" in options)
 
     def fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        tell_fault(kind, error, trace, mode)
+        if issubclass(kind, KeyboardInterrupt):
+            tell_error(Interrupted("interrupted"), mode)
+        else:
+            tell_fault(kind, error, trace, mode)
 
     def thread_fault(args: threading.ExceptHookArgs) -> None:
         if args.exc_value is not None:
@@ -78,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(_run(given, mode))
     except BrokenPipeError:
         # Whoever read our output went away; the interpreter must not try to flush into the pipe again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_stdout()
         sys.exit(_BROKEN_PIPE)
 
 
@@ -86,7 +90,8 @@ def _run(arguments: list[str], mode: OutputMode) -> int:
     try:
         with program.make_context("forensiq", list(arguments), obj=mode) as context:
             code: int = program.invoke(context)
-        sys.stdout.flush()
+        with writing_results():
+            sys.stdout.flush()
     except click.exceptions.Exit as end:
         code = end.exit_code
     except ForensiqError as error:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from forensiq.cli.streams import writing_results
 from forensiq.cli.text import printable
 from forensiq.model.jsonable import to_json
 
@@ -24,9 +25,16 @@ Column = str | tuple[str, str]
 """A heading, or a heading and ``"right"`` for numbers."""
 
 
+class _Console(Console):
+    """A console that leaves it to the caller what a reader that went away means."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def make_console(*, stderr: bool = False) -> Console:
     """Return a console that prints what it is given: no markup, no emoji codes, no guessed highlighting."""
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=False)
+    return _Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=False)
 
 
 def emit_json(value: object) -> None:
@@ -35,17 +43,22 @@ def emit_json(value: object) -> None:
     Pure ASCII, so that no name from evidence can reach a terminal, and lone surrogates survive.
     """
     indent = 2 if sys.stdout.isatty() else None
-    sys.stdout.write(json.dumps(to_json(value), indent=indent, ensure_ascii=True, allow_nan=False) + "\n")
-    sys.stdout.flush()
+    text = json.dumps(to_json(value), indent=indent, ensure_ascii=True, allow_nan=False)
+    with writing_results():
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
 
 def emit_lines(values: Iterable[object]) -> int:
     """Write each value as one line of JSON as soon as it is there; return how many there were."""
     written = 0
     for value in values:
-        sys.stdout.write(json.dumps(to_json(value), ensure_ascii=True, allow_nan=False) + "\n")
+        text = json.dumps(to_json(value), ensure_ascii=True, allow_nan=False)
+        with writing_results():
+            sys.stdout.write(text + "\n")
         written += 1
-    sys.stdout.flush()
+    with writing_results():
+        sys.stdout.flush()
     return written
 
 

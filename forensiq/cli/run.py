@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console, RenderableType
@@ -12,6 +12,7 @@ from rich.console import Console, RenderableType
 from forensiq.cli.output import Column, emit_json, emit_lines, make_console, make_table
 from forensiq.cli.progress_view import Counters, watch
 from forensiq.cli.stop import stop_request
+from forensiq.cli.streams import forget_stderr, forget_stdout, writing_results
 from forensiq.cli.text import printable
 
 __all__ = ["OutputMode", "Run"]
@@ -35,6 +36,7 @@ class Run:
         self.json = json
         self.quiet = quiet
         self.progress_mode = progress
+        self._working = False
         self._out: Console | None = None
         self._err: Console | None = None
 
@@ -61,28 +63,49 @@ class Run:
         return emit_lines(values)
 
     def print(self, text: RenderableType = "", *, style: str | None = None) -> None:
-        """Print for people on stdout; control characters of ``text`` are escaped, lines are not broken."""
+        """Print for people on stdout; control characters of ``text`` are escaped, lines are not broken.
+
+        A reader that went away ends a listing, but never work that is under way.
+        """
         shown = printable(text) if isinstance(text, str) else text
-        self.console.print(shown, style=style, soft_wrap=isinstance(text, str))
+        try:
+            with writing_results():
+                self.console.print(shown, style=style, soft_wrap=isinstance(text, str))
+        except BrokenPipeError:
+            if not self._working:
+                raise
+            forget_stdout()
 
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
         """Print a table for people on stdout."""
-        self.console.print(make_table(columns, rows))
+        self.print(make_table(columns, rows))
 
     def note(self, text: str) -> None:
         """Say something in passing on stderr; nothing with ``--quiet``."""
         if not self.quiet:
-            self.error_console.print(printable(text), soft_wrap=True)
+            self._say(printable(text), None)
 
     def warn(self, text: str) -> None:
         """Say on stderr what a person must know, ``--quiet`` or not."""
-        self.error_console.print(f"Warning: {printable(text)}", style="yellow", soft_wrap=True)
+        self._say(f"Warning: {printable(text)}", "yellow")
+
+    def _say(self, text: str, style: str | None) -> None:
+        try:
+            self.error_console.print(text, style=style, soft_wrap=True)
+        except OSError:
+            forget_stderr()
 
     def watch(self, counters: Counters, *, sector_size: int | None = None) -> AbstractContextManager[None]:
         """Inside, show ``counters`` on stderr as the options say; unreadable areas in sectors of ``sector_size``."""
         mode = "none" if self.quiet else self.progress_mode
         return watch(counters, mode, self.error_console, sector_size)
 
-    def stoppable(self) -> AbstractContextManager[threading.Event]:
+    @contextmanager
+    def stoppable(self) -> Iterator[threading.Event]:
         """Inside, Ctrl-C and SIGTERM set the event that is given instead of interrupting."""
-        return stop_request()
+        self._working = True
+        try:
+            with stop_request() as stop:
+                yield stop
+        finally:
+            self._working = False

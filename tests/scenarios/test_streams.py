@@ -1,0 +1,67 @@
+"""Standard output and error that are closed, full or without a reader never reach evidence and never end the work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.program import forensiq
+
+DATA = bytes(range(256)) * 2048
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    path = tmp_path / "disk.dd"
+    path.write_bytes(DATA)
+    return path
+
+
+def _shell(words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/bash", "-c", words.replace("forensiq", f"{sys.executable} -m forensiq")],
+        cwd=folder,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_descriptor_never_becomes_an_image(closed: str, disk: Path) -> None:
+    assert _shell(f"forensiq acquire disk.dd X --format raw {closed}", disk.parent).returncode == 0
+    assert (disk.parent / "X.dd").read_bytes() == DATA
+    assert disk.read_bytes() == DATA
+    record = json.loads((disk.parent / "X.record.json").read_text())
+    assert record["digests"]["sha256"] == hashlib.sha256(DATA).hexdigest()
+
+
+def test_a_reader_that_goes_away_does_not_end_an_acquisition(disk: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "forensiq", "acquire", str(disk), str(disk.parent / "X")]
+    done = subprocess.run(words, stdout=writing, stderr=writing, check=False, timeout=120)
+    os.close(writing)
+    assert done.returncode == 0
+    assert forensiq("verify", disk.parent / "X.E01").code == 0
+
+
+def test_a_full_output_is_told_and_keeps_its_exit_code(disk: Path) -> None:
+    forensiq("acquire", disk, disk.parent / "X", "--quiet").expect(0)
+    done = _shell("forensiq info X.E01 --json > /dev/full; echo code $?", disk.parent)
+    assert done.stdout == "code 7\n"
+    assert "Traceback" not in done.stderr
+
+
+def test_an_error_keeps_its_exit_code_when_nobody_can_be_told(disk: Path) -> None:
+    for words in ("forensiq info nowhere --json > /dev/full", "forensiq info nowhere 2> /dev/full"):
+        assert _shell(f"{words}; echo code $? >&1", disk.parent).stdout == "code 9\n"
