@@ -123,7 +123,7 @@ def make_report(request: ReportRequest) -> ReportMade:
         verdict = case_verdict(package.report)
         digest = hashlib.sha256(data).hexdigest()
         step.file(*beside)
-        step.result(sha256=digest, size=len(data), headline=verdict.headline, identifier=package.report.identifier)
+        step.result(sha256=digest, size=len(data), headline=verdict.headline)
     return ReportMade(
         path=str(request.output),
         format=request.format,

@@ -1,7 +1,7 @@
 """A report with its attached files as one JSON document: what a JSON report is, and what a web page carries inside.
 
-``{"schema": "forensiq/report-package/1", "report": {…}, "attachments": [{"name", "media_type", "description",
-"sha256", "size", "text" or "base64"}]}``. Text is used for what is UTF-8, so that people can read it.
+``{"schema": "forensiq/report-package/1", "ledger_head": {…}, "report": {…}, "attachments": [{"name", "media_type",
+"description", "sha256", "size", "text" or "base64"}]}``. Text is used for what is UTF-8, so that people can read it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ def report_text(report: CaseReport) -> str:
 def package_text(package: ReportPackage) -> str:
     """Return the package as JSON in ASCII; the same text for the same package."""
     attachments: list[Json] = [_attachment(each) for each in package.attachments]
-    return _dump({"schema": PACKAGE_SCHEMA, "report": to_json(package.report), "attachments": attachments})
+    report = package.report
+    # At the top, where the check of a case looks for heads of its ledger that were written down elsewhere.
+    head = to_json(report.ledger.head) if report.ledger is not None else None
+    return _dump({"schema": PACKAGE_SCHEMA, "ledger_head": head, "report": to_json(report), "attachments": attachments})
 
 
 def package_from_json(text: str | bytes) -> ReportPackage:
@@ -44,9 +47,11 @@ def package_from_json(text: str | bytes) -> ReportPackage:
     if not isinstance(value, dict) or value.get("schema") != PACKAGE_SCHEMA:
         raise RecordFormatError("not a report of forensiq: another schema", schema=PACKAGE_SCHEMA)
     attachments = value.get("attachments")
-    if set(value) != {"schema", "report", "attachments"} or not isinstance(attachments, list):
+    if set(value) != {"schema", "ledger_head", "report", "attachments"} or not isinstance(attachments, list):
         raise RecordFormatError("not a report of forensiq: other keys than a report has")
     report = from_json(CaseReport, value["report"], where="report")
+    if value["ledger_head"] != (to_json(report.ledger.head) if report.ledger is not None else None):
+        raise RecordFormatError("the report names two heads of the ledger")
     return ReportPackage(report, tuple(_read_attachment(each) for each in attachments))
 
 

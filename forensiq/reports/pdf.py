@@ -37,8 +37,8 @@ REPORT_NAME = "report.json"
 """Name of the attachment that holds the report itself."""
 
 _ROUNDS = 6
-_LONG = re.compile(r"\S{33,}")
-_BREAKS = re.compile(r"(?<=[/._\-@:,=])|(?<=\S{24})(?=\S)")
+_LONG, _LONG_IN_TABLE = re.compile(r"\S{33,}"), re.compile(r"\S{15,}")
+_BREAKS, _BREAKS_IN_TABLE = (re.compile(rf"(?<=[/._\-@:,=])|(?<=\S{{{length}}})(?=\S)") for length in (24, 13))
 _REFUSED = re.compile(r'the text `"((?:[^"\\]|\\.)*)"` could not be displayed')
 _HEX = re.compile(r"[0-9a-f]+")
 _BARS = {Tone.GOOD: 4, Tone.ATTENTION: 9, Tone.BAD: 16}
@@ -163,10 +163,10 @@ def _data(document: Document, missing: set[str]) -> dict[str, object]:
 
 
 def _block(block: Block, shown: Mapping[int, str]) -> dict[str, object]:
-    digits = 32 if isinstance(block, Table) else 64
+    narrow = isinstance(block, Table)
 
     def plain(words: str) -> str:
-        return _breakable(words.translate(shown), digits)
+        return _breakable(words.translate(shown), narrow=narrow)
 
     def cell(each: Cell) -> dict[str, str]:
         return {"text": plain(each.text), "kind": each.kind.value}
@@ -194,12 +194,14 @@ def _block(block: Block, shown: Mapping[int, str]) -> dict[str, object]:
             }
 
 
-def _breakable(words: str, digits: int = 64) -> str:
-    return _LONG.sub(lambda match: _with_breaks(match[0], digits), words)
+def _breakable(words: str, *, narrow: bool = False) -> str:
+    digits, breaks = (32, _BREAKS_IN_TABLE) if narrow else (64, _BREAKS)
 
+    def broken(match: re.Match[str]) -> str:
+        word = match[0]
+        if len(word) >= digits and _HEX.fullmatch(word):
+            # A digest keeps its digits alone, so that it can be copied from the page; it breaks into lines.
+            return "\n".join(word[start : start + digits] for start in range(0, len(word), digits))
+        return breaks.sub("\u200b", word)
 
-def _with_breaks(word: str, digits: int) -> str:
-    if _HEX.fullmatch(word):
-        # A digest keeps its digits alone, so that it can be copied from the page; it breaks into lines.
-        return "\n".join(word[start : start + digits] for start in range(0, len(word), digits))
-    return _BREAKS.sub("\u200b", word)
+    return (_LONG_IN_TABLE if narrow else _LONG).sub(broken, words)

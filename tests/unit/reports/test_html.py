@@ -95,6 +95,7 @@ def test_any_name_stays_text(name: str) -> None:
     [
         lambda data: data.update(schema="other"),
         lambda data: data.update(more=1),
+        lambda data: data["ledger_head"].update(count=5),
         lambda data: data["report"].pop("case"),
         lambda data: data["report"].update(items=5),
         lambda data: data["attachments"][0].update(text="other"),
