@@ -8,6 +8,7 @@ import click
 
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
+from forensiq.cli.signing_options import key_choice
 from forensiq.cli.text import visible
 from forensiq.procedures.keys import show_keys
 
@@ -16,9 +17,10 @@ __all__ = ["command"]
 
 @forensiq_command("show", example="forensiq keys show ~/lee.pem")
 @click.argument("file", type=PATH, required=False)
-def command(run: Run, file: Path | None) -> None:
-    """Show a key's name and fingerprint; without FILE, all keys that you trust (JSON Lines)."""
-    keys = show_keys(file)
+@click.option("--passphrase-fd", type=int, metavar="N", help="Of a PKCS#12 file: read it from file descriptor N.")
+def command(run: Run, file: Path | None, passphrase_fd: int | None) -> None:
+    """Show a key's name and fingerprint, or those of a PKCS#12 file; without FILE, all keys that you trust."""
+    keys = show_keys(file, key_choice(file, passphrase_fd))
     if run.json:
         if file is not None:
             run.result(keys[0])
@@ -30,3 +32,5 @@ def command(run: Run, file: Path | None) -> None:
     for key in keys:
         trusted = f"trusted as {visible(key.trusted_as)}" if key.trusted_as else "not in your list of trusted keys"
         run.print(f"  {key.fingerprint}  {visible(key.name)}  ({trusted})")
+        if key.certificate is not None:
+            run.print(f"    certificate: {visible(key.certificate)}")

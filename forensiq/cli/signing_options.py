@@ -16,7 +16,9 @@ from forensiq.procedures.keys import KeyChoice, choose_key
 __all__ = ["key_choice", "signing_options"]
 
 _OPTIONS = (
-    click.option("--key", type=PATH, help="Key to sign with; else FORENSIQ_KEY, else this machine's own key."),
+    click.option(
+        "--key", type=PATH, help="Key to sign with, a file or pkcs11:…; else FORENSIQ_KEY, else this machine's own."
+    ),
     click.option(
         "--passphrase-fd", type=int, metavar="N", help="Read the passphrase from file descriptor N (its first line)."
     ),

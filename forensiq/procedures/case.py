@@ -12,6 +12,7 @@ from forensiq.custody.case_folder import CaseFolder, hash_file, inside
 from forensiq.custody.ledger import parse_line
 from forensiq.custody.signing import fingerprint_of
 from forensiq.custody.templates import load_template, starting_text
+from forensiq.custody.transfer_file import transfer_numbers
 from forensiq.errors import (
     DestinationExistsError,
     NotCanonicalError,
@@ -140,7 +141,7 @@ def show_case(root: Path) -> CaseState:
         len(files),
         sum(each.size for each in files),
         tuple(sorted(each.name for each in folder.seals.glob("*") if each.is_dir())),
-        sum(1 for _ in folder.transfers.glob("*.json")),
+        len(transfer_numbers(folder)),
     )
 
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from forensiq.custody.pkcs12 import create_pkcs12
+from forensiq.custody.pkcs12 import create_pkcs12, read_pkcs12
 from forensiq.custody.signing import (
     MINIMUM_PASSPHRASE,
     Passphrase,
@@ -16,6 +16,7 @@ from forensiq.custody.signing import (
     load_key,
     load_public_key,
 )
+from forensiq.custody.token import is_token_uri, open_token_key
 from forensiq.custody.trust import machine_key, trust_key, trusted_keys
 from forensiq.errors import DestinationExistsError, SigningKeyError, UsageError
 
@@ -26,7 +27,10 @@ _MAX_PASSPHRASE = 4096
 
 @dataclass(frozen=True, slots=True)
 class KeyChoice:
-    """Which key signs (``None``: this machine's own) and where its passphrase comes from."""
+    """Which key signs (``None``: this machine's own) and where its passphrase comes from.
+
+    ``path`` is a file, or the URI of a key on a PKCS#11 token (:mod:`forensiq.custody.token`).
+    """
 
     path: Path | None
     passphrase: Passphrase
@@ -34,7 +38,10 @@ class KeyChoice:
 
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
-    """A key for people and scripts. ``trusted_as`` is the name in your list of trusted keys, if it is there."""
+    """A key for people and scripts. ``trusted_as`` is the name in your list of trusted keys, if it is there.
+
+    ``certificate`` is the PKCS#12 file beside the key; for such a file itself, who issued it and how long it is valid.
+    """
 
     path: str
     name: str
@@ -82,6 +89,8 @@ def choose_key(
 def open_signer(choice: KeyChoice | None = None, *, personal: bool = False) -> Signer:
     """Return what signs. ``personal`` refuses this machine's own key: the signature is to be a person's."""
     chosen = choice or choose_key()
+    if chosen.path is not None and is_token_uri(str(chosen.path)):
+        return open_token_key(str(chosen.path), chosen.passphrase)
     if chosen.path is not None:
         return load_key(chosen.path, chosen.passphrase)
     if personal:
@@ -109,10 +118,19 @@ def new_key(path: Path, name: str, choice: KeyChoice) -> KeyFacts:
     return _facts(path, key.public, str(beside[2]))
 
 
-def show_keys(path: Path | None) -> tuple[KeyFacts, ...]:
-    """Return the facts of the public key in ``path`` (or beside it); without ``path`` every trusted key."""
+def show_keys(path: Path | None, choice: KeyChoice | None = None) -> tuple[KeyFacts, ...]:
+    """Return the facts of the public key in ``path`` (or beside it); without ``path`` every trusted key.
+
+    A PKCS#12 file (``.p12``, ``.pfx``: your agency's, or that beside a key) is opened with the passphrase of
+    ``choice``; the fingerprint is then that of its certificate.
+    """
     if path is None:
         return tuple(KeyFacts("", name, mark, "", None, name) for mark, name in sorted(trusted_keys().items()))
+    if path.suffix.lower() in (".p12", ".pfx"):
+        facts = read_pkcs12(path, (choice or choose_key()).passphrase(str(path)))
+        kind = "self-signed" if facts.self_signed else f"issued by {facts.issuer}"
+        shown = f"{kind}, valid from {facts.not_before} to {facts.not_after}"
+        return (KeyFacts(str(path), facts.subject, facts.fingerprint, "", shown),)
     public = path.with_name(path.name + ".pub")
     certificate = path.with_name(path.name + ".p12")
     key = load_public_key(public if public.exists() else path)
