@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 
 import pytest
+
+# A shell starts what runs in the background with SIGINT ignored, nohup with SIGHUP ignored, and both are inherited: the
+# programs under test would rightly keep ignoring them.
+for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
