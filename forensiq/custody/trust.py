@@ -31,7 +31,10 @@ _MAX_FILE = 4 * 1024 * 1024
 
 def trusted_keys() -> dict[str, str]:
     """Return fingerprint → name; :class:`~forensiq.errors.CustodyError` if the list is damaged."""
-    path = _config() / "trusted_keys.json"
+    try:
+        path = _config() / "trusted_keys.json"
+    except DestinationError:
+        return {}
     try:
         with path.open("rb") as file:
             value = json.loads(file.read(_MAX_FILE))
@@ -59,17 +62,16 @@ def trust_key(fingerprint: str, name: str) -> Path:
 
 def machine_key() -> SoftwareKey:
     """Return the key that signs where nobody named one; made on first use, not encrypted."""
-    path = _config() / "machine-key.pem"
     try:
+        path = _config() / "machine-key.pem"
         if not path.exists():
             create_key(path, f"machine {platform.node() or 'unknown'}", None)
     except DestinationExistsError:
         pass  # another process was quicker
     except DestinationError as error:
         raise SigningKeyError(
-            f"there is no key to sign the ledger with, and none can be made in {path.parent}: {error}",
+            f"there is no key to sign the ledger with, and none can be made: {error}",
             hint="name one: --key FILE or FORENSIQ_KEY",
-            path=str(path),
         ) from error
     return load_key(path, lambda _: "")
 
@@ -89,7 +91,7 @@ def remembered_head(case: str) -> LedgerHead | None:
     try:
         with _head_file(case).open("rb") as file:
             value = decode(file.read(4096))
-    except (OSError, NotCanonicalError):
+    except (OSError, NotCanonicalError, DestinationError):
         return None
     if not isinstance(value, dict):
         return None
@@ -109,4 +111,9 @@ def _config() -> Path:
 
 def _folder(variable: str, default: str) -> Path:
     given = os.environ.get(variable, "")
-    return (Path(given) if given.startswith("/") else Path.home() / default) / "forensiq"
+    if given.startswith("/"):
+        return Path(given) / "forensiq"
+    try:
+        return Path.home() / default / "forensiq"
+    except RuntimeError as error:
+        raise DestinationError(f"this user has no home folder: set {variable}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -201,6 +202,7 @@ def add_attachment(
         with file.open("rb") as source, place.open("xb") as target:
             shutil.copyfileobj(source, target)
             target.flush()
+            os.fsync(target.fileno())
         sync_folder(place.parent)
     except FileExistsError as error:
         raise DestinationExistsError(f"{place} exists; nothing was changed", path=str(place)) from error
