@@ -43,7 +43,7 @@ from forensiq.reports.case_verdict import case_verdict
 from forensiq.reports.dfxml import render_dfxml
 from forensiq.reports.embed import package_text
 from forensiq.reports.html import render_html
-from forensiq.reports.pdf import render_pdf
+from forensiq.reports.pdf import render_pdf, typesetter
 from forensiq.reports.pdf_signature import sign_pdf
 from forensiq.reports.reading import read_report
 from forensiq.reports.redact import KINDS, redact
@@ -249,7 +249,7 @@ def _seal_code(folder: CaseFolder) -> str | None:
 
 def _tool() -> ToolFacts:
     facts = tool_facts()
-    libraries = {name: version(name) for name in ("typst", "pyHanko")}
+    libraries = {"typst": typesetter(), "pyHanko": version("pyHanko")}
     return replace(facts, libraries={**facts.libraries, **libraries})
 
 

@@ -223,7 +223,7 @@ class _Checker:
         if same:
             return ReportCheck("pages.same", _PASSED, "made again from the data inside, the pages are the same bytes")
         tool = package.report.tool
-        here = tool_facts().code_sha256 == tool.code_sha256 and typesetter() == f"typst {tool.libraries.get('typst')}"
+        here = tool_facts().code_sha256 == tool.code_sha256 and typesetter() == tool.libraries.get("typst")
         text = "made again from the data inside, the pages differ"
         if here and exact:
             return ReportCheck("pages.same", _FAILED, f"{text}: they do not show what the data say")

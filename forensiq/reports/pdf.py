@@ -11,6 +11,7 @@ not suffice. Without them the result is the same to the byte for the same report
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import tempfile
@@ -57,8 +58,12 @@ class PdfResult:
 
 
 def typesetter() -> str:
-    """Return name and version of what sets the PDF."""
-    return f"typst {version('typst')}"
+    """Return what sets the PDF: version of Typst, and which layout (the first digits of its SHA-256)."""
+    return f"{version('typst')}, layout {hashlib.sha256(_layout()).hexdigest()[:16]}"
+
+
+def _layout() -> bytes:
+    return resources.files("forensiq.reports").joinpath("report.typ").read_bytes()
 
 
 def render_pdf(package: ReportPackage) -> PdfResult:
@@ -82,8 +87,7 @@ def _compile(document: Document, attachments: tuple[AttachedFile, ...], made: st
     missing: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="forensiq-") as folder:
         root = Path(folder)
-        layout = resources.files("forensiq.reports").joinpath("report.typ").read_bytes()
-        (root / "report.typ").write_bytes(layout)
+        (root / "report.typ").write_bytes(_layout())
         listed = []
         for number, each in enumerate(attachments):
             (root / f"attachment-{number}").write_bytes(each.data)
