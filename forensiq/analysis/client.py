@@ -29,6 +29,7 @@ __all__ = ["RequestFailed", "Worker", "WorkerDied", "WorkerPlace"]
 _MEMORY = 4 << 30
 _STALL = 60.0
 _UNSAFE = re.compile(rb"[^\x20-\x7e\n]")
+_UNSAFE_TEXT = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
 _READ = 1 << 20
 _ERRORS = {each.__name__: each for each in (ImageFormatError, MissingSegmentError, SourceError)}
 
@@ -43,12 +44,11 @@ class RequestFailed(Exception):
 
 
 class WorkerPlace:
-    """Where a worker was when it was last seen: directory, entry in it, lines made. Numbers are hostile."""
+    """Where a worker was when it was last seen: directory and entry in it. Numbers are hostile."""
 
-    def __init__(self, inode: int, index: int, lines: int) -> None:
+    def __init__(self, inode: int, index: int) -> None:
         self.inode = inode
         self.index = index
-        self.lines = lines
 
 
 class WorkerDied(Exception):
@@ -117,7 +117,7 @@ class Worker:
 
     def place(self) -> WorkerPlace:
         """Return where the worker is."""
-        return WorkerPlace(self._cells[0], self._cells[1], self._cells[2])
+        return WorkerPlace(self._cells[0], self._cells[1])
 
     def ask(self, do: str, **facts: object) -> Iterator[tuple[FrameKind, bytes]]:
         """Ask and yield the frames of the answer (lines, data, values, reports).
@@ -177,7 +177,8 @@ class Worker:
         payload = bytes(memoryview(self._buffer)[HEADER.size : HEADER.size + length])
         del self._buffer[: HEADER.size + length]
         kind = FrameKind(number)
-        if kind is FrameKind.LINES and (_UNSAFE.search(payload) or not payload.endswith(b"\n")):
+        unsafe = {FrameKind.LINES: _UNSAFE, FrameKind.TEXT: _UNSAFE_TEXT}.get(kind)
+        if unsafe is not None and (unsafe.search(payload) or not payload.endswith(b"\n")):
             raise WorkerDied("broke the protocol", self.place())
         return kind, payload
 

@@ -169,7 +169,8 @@ class Explorer:
     ) -> Iterator[bytes]:
         """Yield batches of entries, as lines of JSON; what is lost on the way is added to :attr:`losses`.
 
-        ``start`` is the directory to begin with; ``deleted`` leaves only entries that are not allocated.
+        With ``body="/"`` the lines are those of a body file instead, their paths beginning with that. ``start`` is the
+        directory to begin with; ``deleted`` leaves only entries that are not allocated.
         """
         delivered = 0
         skip: list[tuple[int, int]] = []
@@ -180,7 +181,7 @@ class Explorer:
         while True:
             try:
                 for kind, payload in self.worker.ask(do, **request, skip=skip, drop=delivered):
-                    if kind is FrameKind.LINES:
+                    if kind in (FrameKind.LINES, FrameKind.TEXT):
                         delivered += payload.count(b"\n")
                         yield payload
                     elif kind is FrameKind.REPORT:

@@ -141,6 +141,7 @@ def _walker(session: Session, request: Request, emit: Callable[[str], None]) -> 
         frozenset((int(inode), int(index)) for inode, index in request.get("skip", ())),
         recurse=bool(request.get("recurse", True)),
         recovery=bool(request.get("recovery", True)),
+        body=request.get("body"),
     )
 
 
@@ -160,7 +161,12 @@ def _run(session: Session, request: Request, walk: Walk) -> None:
 
 
 def _walk(session: Session, request: Request) -> None:
-    _run(session, request, _walker(session, request, session.channel.line))
+    session.channel.as_text = request.get("body") is not None
+    try:
+        _run(session, request, _walker(session, request, session.channel.line))
+        session.channel.flush_lines()
+    finally:
+        session.channel.as_text = False
 
 
 def _digest(session: Session, request: Request) -> None:

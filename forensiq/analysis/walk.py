@@ -9,9 +9,12 @@ the same in every run over the same bytes, so that a walk can be taken up again 
 from __future__ import annotations
 
 import ctypes
+import json
 from collections.abc import Callable
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 
+from forensiq.analysis.body import NAME_LETTERS, SANITIZED, body_of_entry, mode_text
 from forensiq.analysis.recovery import RecoveryJudge
 from forensiq.analysis.times import rfc3339_json
 from forensiq.analysis.tsk import NTFS_DATA, NTFS_FILE_NAME, NTFS_INDEX_ROOT, Stream, TskFileSystem
@@ -26,6 +29,7 @@ NAME_TYPES = ("unknown", "fifo", "character_device", "directory", "block_device"
 _META_DIRECTORIES, _NAME_DIRECTORIES = (2, 11), (0, 3, 11)
 _ALLOCATED, _UNALLOCATED = 1, 2
 _LINK = 6
+_DOTS = frozenset({b".", b".."})
 _VIRTUAL_DIRECTORY = 11
 _MOST_DEPTH = 20_000
 _META_END = Metadata.time2.offset
@@ -43,11 +47,11 @@ _ADD_META = ctypes.PYFUNCTYPE(ctypes.c_uint8, ctypes.c_void_p, ctypes.c_void_p, 
 
 
 class Progress:
-    """Where a walk is, in memory that the parent process can see: directory, entry in it (−1: opening it), lines."""
+    """Where a walk is, in memory that the parent process can see: directory, entry in it (−1: opening it)."""
 
     def __init__(self, cells: memoryview) -> None:
         self.cells = cells
-        """Three signed 64-bit numbers: inode of the directory, index of the entry, lines made so far."""
+        """Signed 64-bit numbers: inode of the directory, index of the entry."""
 
 
 class _Level:
@@ -72,7 +76,8 @@ class _Level:
 class Walk:
     """One walk over a file system. ``emit`` gets each line (without a line end); ``report`` gets (inode, path, why)
     of every directory that could not be read. ``skip`` names entries, as (directory inode, index), that killed an
-    earlier worker: they are passed over (index −1: the directory is not opened)."""
+    earlier worker: they are passed over (index −1: the directory is not opened). With ``body`` the lines are those of
+    a body file, their paths beginning with it."""
 
     def __init__(
         self,
@@ -86,14 +91,17 @@ class Walk:
         *,
         recovery: bool = True,
         recurse: bool = True,
+        body: str | None = None,
     ) -> None:
         self._fs = fs
         self._lib = fs.lib
-        self._emit = emit
+        self._plain = emit
+        self._emit = emit if body is None else self._emit_body
         self._report = report
         self._progress = progress
         self._skip = skip
         self._recurse = recurse
+        self._body = body
         self._head = f'{{"partition":{partition},"partition_offset":{partition_offset},"path":'
         self._judge = RecoveryJudge(fs) if recovery else None
         self._add_meta = _ADD_META(fs.info.file_add_meta)
@@ -123,7 +131,6 @@ class Walk:
             self._emit(
                 self._without_metadata("/$OrphanFiles", None, self._orphans, _VIRTUAL_DIRECTORY, 1, orphan=False)
             )
-            cells[2] += 1
             self._enter(stack, on_way, self._orphans, "/$OrphanFiles/", None, orphan=True)
         while stack:
             level = stack[-1]
@@ -137,6 +144,10 @@ class Walk:
         self._drop_meta()
         self._handle[1] = 0
         lib.fs_file_close(self._file)
+
+    def _emit_body(self, text: str) -> None:
+        for line in body_of_entry(json.loads(text), self._body or ""):
+            self._plain(line)
 
     def _enter(
         self, stack: list[_Level], on_way: set[int], inode: int, path: str, exact: bytes | None, *, orphan: bool
@@ -166,6 +177,7 @@ class Walk:
         fs, handle, skip = self._fs, self._handle, self._skip
         add_meta, fs_pointer, file, orphans = self._add_meta, fs.pointer, self._file, self._orphans
         string_at, unpack, size = ctypes.string_at, META.unpack, META.size
+        plain, body = self._plain, self._body
         is_ntfs, emit, head, prefix, times = fs.is_ntfs, self._emit, self._head, level.path, rfc3339_json
         start = level.index
         for index, (_, name_at, address, _, kind, flags) in enumerate(
@@ -173,7 +185,7 @@ class Walk:
         ):
             cells[1] = index
             name = string_at(name_at) if name_at else b""
-            if name in (b".", b"..") and not is_ntfs:
+            if name in _DOTS and not is_ntfs:
                 continue
             if skip and (level.inode, index) in skip:
                 self._report(address, prefix + name.decode("utf-8", "replace"), "the library crashed or hung on it")
@@ -195,7 +207,6 @@ class Walk:
                 exact = (prefix.encode() if exact is None else exact) + name
             if not meta:
                 emit(self._without_metadata(path, exact, address, kind, flags, orphan=level.orphan))
-                cells[2] += 1
                 continue
             _, meta_flags, _, meta_type, mode, _, length, uid, gid, m, mn, a, an, c, cn, b, bn = unpack(
                 string_at(meta, size)
@@ -212,20 +223,27 @@ class Walk:
                 self._remarkable(level, path, exact, name, address, kind, flags, meta)
                 if meta_flags & _UNALLOCATED:
                     self._lib.list_add(self._list, address)
-            else:
+            elif body is None:
+                modified = times(m, mn)
+                accessed = modified if a == m and an == mn else times(a, an)
+                changed = modified if c == m and cn == mn else times(c, cn)
                 emit(
                     f'{head}{quoted(path)},"inode":{address},"type":"{META_TYPES[meta_type]}","size":{length},'
-                    f'"allocated":true,"mtime":{times(m, mn)},"atime":{times(a, an)},"ctime":{times(c, cn)},'
+                    f'"allocated":true,"mtime":{modified},"atime":{accessed},"ctime":{changed},'
                     f'"crtime":{times(b, bn)},"mode":"{mode & 0o7777:04o}","uid":{uid},"gid":{gid},"stream":null'
                     f"{_NAME_TYPE[kind * 12 + meta_type]}}}"
                 )
-                cells[2] += 1
+            else:
+                plain(
+                    f"0|{body}{path[1:].translate(SANITIZED)}|{address}|{_letters(kind, meta_type, mode & 0o7777)}|"
+                    f"{uid}|{gid}|{length}|{a}|{m}|{c}|{b}"
+                )
             if (
                 self._recurse
                 and meta_type in _META_DIRECTORIES
                 and kind in _NAME_DIRECTORIES
                 and (flags & _ALLOCATED or meta_flags & _UNALLOCATED)
-                and name not in (b".", b"..")
+                and name not in _DOTS
             ):
                 if address in on_way:
                     self._report(address, path, "a folder that contains itself: not entered again")
@@ -290,7 +308,6 @@ class Walk:
                 f"{own_times}{recovery}}}"
             )
             own_times = ""
-            self._progress.cells[2] += 1
 
     def _rows(self, name: bytes, meta: int, meta_type: int) -> tuple[list[Stream | None], str]:
         """The streams that get a line each, as ``fls`` has it, and the times of NTFS's $FILE_NAME as JSON."""
@@ -314,6 +331,11 @@ class Walk:
         if not printed and not dot:
             rows.append(None)
         return rows, times
+
+
+@lru_cache(maxsize=4096)
+def _letters(kind: int, meta_type: int, mode: int) -> str:
+    return f"{NAME_LETTERS[NAME_TYPES[kind]]}/{mode_text(NAME_LETTERS[META_TYPES[meta_type]], mode)}"
 
 
 _ORPHAN = ',"orphan":true'

@@ -34,6 +34,8 @@ class Channel:
     def __init__(self, out: FrameWriter) -> None:
         self._out = out
         self._lines: list[str] = []
+        self.as_text = False
+        """Whether lines are plain text (UTF-8), not JSON (ASCII)."""
 
     def send(self, kind: FrameKind, payload: bytes | memoryview = b"") -> None:
         """Send one frame, after what was held back."""
@@ -54,9 +56,12 @@ class Channel:
         """Send what was held back."""
         if self._lines:
             self._lines.append("")
-            payload = "\n".join(self._lines).encode("ascii")
+            joined = "\n".join(self._lines)
             self._lines.clear()
-            self._out.send(FrameKind.LINES, payload)
+            if self.as_text:
+                self._out.send(FrameKind.TEXT, joined.encode("utf-8", "replace"))
+            else:
+                self._out.send(FrameKind.LINES, joined.encode("ascii"))
 
     def report(self, **facts: object) -> None:
         """Send something that could not be read."""

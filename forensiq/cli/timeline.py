@@ -14,10 +14,10 @@ from forensiq.cli.image_options import image_options, tell_rest
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.cli.text import visible
-from forensiq.errors import ExitCode
+from forensiq.errors import ExitCode, UsageError
 from forensiq.procedures.listing import Listing
 from forensiq.procedures.partitions import image_reference
-from forensiq.procedures.timeline import COLUMNS, Event, body_lines, event_csv, event_json, sorted_events
+from forensiq.procedures.timeline import COLUMNS, Event, event_csv, event_json, sorted_events
 
 __all__ = ["command"]
 
@@ -53,8 +53,13 @@ def command(
     with Listing(reference, partition=partition) as listing:
         lines: Iterator[str]
         if chosen == "body":
-            lines = (line + "\n" for line in body_lines(listing, mount_point, path))
-        elif chosen == "csv":
+            if path is not None:
+                raise UsageError("a body file is of whole partitions", hint="leave out PATH, or take --format csv")
+            for batch in listing.body(mount_point):
+                sys.stdout.buffer.write(batch)
+            sys.stdout.buffer.flush()
+            return tell_rest(run, listing)
+        if chosen == "csv":
             heading = ",".join(COLUMNS) + "\r\n"
             lines = chain((heading,), (event_csv(event) for event in sorted_events(listing, path)))
         elif chosen == "jsonl":

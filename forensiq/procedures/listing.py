@@ -72,7 +72,12 @@ class Listing:
         return self.explorer.losses
 
     def batches(
-        self, path: str | None = None, *, recurse: bool = False, deleted: bool = False, recovery: bool = True
+        self,
+        path: str | None = None,
+        *,
+        recurse: bool = False,
+        deleted: bool = False,
+        recovery: bool = True,
     ) -> Iterator[bytes]:
         """Yield entries as batches of JSON lines: of the roots, or of ``path`` (of each partition that has it).
 
@@ -97,6 +102,11 @@ class Listing:
             raise UsageError(
                 f"{path} is not in this image", hint="paths begin at the root of a partition, as in 'ls -r'"
             )
+
+    def body(self, prefix: str = "/") -> Iterator[bytes]:
+        """Yield a body file of everything, as ``fls -r -m PREFIX`` writes it, as batches of lines."""
+        for fs in self.file_systems:
+            yield from self.explorer.walk(fs, recovery=False, body=prefix)
 
     def entries(self, path: str | None = None, *, recurse: bool = True, deleted: bool = False) -> Iterator[FileEntry]:
         """As :meth:`batches`, but values."""

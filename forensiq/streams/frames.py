@@ -32,6 +32,8 @@ class FrameKind(IntEnum):
     """End of the answer; empty."""
     FAILED = 6
     """A JSON object: the request failed (``message``, ``kind``)."""
+    TEXT = 7
+    """Lines of UTF-8 text without control characters, each ended by a line feed."""
 
 
 class FrameWriter:
