@@ -177,7 +177,7 @@ class Walk:
         fs, handle, skip = self._fs, self._handle, self._skip
         add_meta, fs_pointer, file, orphans = self._add_meta, fs.pointer, self._file, self._orphans
         string_at, unpack, size = ctypes.string_at, META.unpack, META.size
-        plain, body = self._plain, self._body
+        plain, body, special = self._plain, self._body, level.orphan or fs.is_ntfs
         is_ntfs, emit, head, prefix, times = fs.is_ntfs, self._emit, self._head, level.path, rfc3339_json
         start = level.index
         for index, (_, name_at, address, _, kind, flags) in enumerate(
@@ -212,11 +212,10 @@ class Walk:
                 string_at(meta, size)
             )
             if (
-                flags & _UNALLOCATED
+                flags != _ALLOCATED
                 or meta_flags & _UNALLOCATED
-                or level.orphan
                 or exact is not None
-                or is_ntfs
+                or special
                 or meta_type == _LINK
                 or not (0 <= kind < 12 and 0 <= meta_type < 12)
             ):
