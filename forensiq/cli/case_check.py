@@ -11,6 +11,7 @@ from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.errors import ExitCode
 from forensiq.procedures.case_check import check_seal
+from forensiq.procedures.progress import Progress
 
 __all__ = ["command"]
 
@@ -22,7 +23,9 @@ __all__ = ["command"]
 @click.option("--ca", type=PATH, metavar="FILE.pem", help="Root certificates of the time stamp authority.")
 def command(run: Run, folder: Path, number: str | None, code: str | None, ca: Path | None) -> ExitCode:
     """Check a sealed case against its seal: every file, the ledger, signatures, time stamp, countersignatures."""
-    checked = check_seal(folder, number=number, code=code, ca=ca)
+    progress = Progress(0)
+    with run.watch(progress):
+        checked = check_seal(folder, number=number, code=code, ca=ca, progress=progress)
     if run.json:
         run.result(checked)
         return ExitCode(checked.exit_code)

@@ -13,6 +13,7 @@ from forensiq.cli.text import count, exact_size, visible
 from forensiq.errors import ExitCode
 from forensiq.procedures.case_pins import parse_head
 from forensiq.procedures.case_verify import verify_case
+from forensiq.procedures.progress import Progress
 
 __all__ = ["command"]
 
@@ -30,7 +31,9 @@ def command(run: Run, folder: Path, head: str | None, ca: Path | None, no_images
     Exit code 5 if ledger, seal, signature or a bound file does not verify, 4 if only an image is damaged.
     """
     pinned = parse_head(head) if head is not None else None
-    checked = verify_case(folder, head=pinned, ca=ca, images=not no_images)
+    progress = Progress(0)
+    with run.watch(progress):
+        checked = verify_case(folder, head=pinned, ca=ca, images=not no_images, progress=progress)
     if run.json:
         run.result(checked)
     else:

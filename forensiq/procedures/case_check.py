@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from forensiq.custody.seal import normal_code
 from forensiq.model.ledger import SealFacts
 from forensiq.procedures.case_seal import newest_seal
 from forensiq.procedures.case_verify import CaseVerification, exit_code_of, verify_case
+from forensiq.streams.progress import Progress
 
 __all__ = ["SealCheck", "check_seal"]
 
@@ -33,14 +33,14 @@ def check_seal(
     number: str | None = None,
     code: str | None = None,
     ca: Path | None = None,
-    advance: Callable[[int], None] = lambda _: None,
+    progress: Progress | None = None,
 ) -> SealCheck:
     """Check the case and its seal ``number`` (default: the newest).
 
     ``code`` is the seal code from paper. :class:`~forensiq.errors.NoReferenceError` if the case has no seal.
     """
     wanted = newest_seal(CaseFolder.open(root), number)
-    verification = verify_case(root, ca=ca, advance=advance)
+    verification = verify_case(root, ca=ca, progress=progress)
     seal = next((each for each in verification.seals if each.number == wanted), None)
     findings = list(verification.findings)
     matches = None

@@ -13,6 +13,7 @@ from forensiq.errors import ForensiqError, Interrupted
 from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.model.records import VerificationRecord
 from forensiq.procedures.verify import verify_image
+from forensiq.streams.progress import Progress
 
 __all__ = ["verify_images"]
 
@@ -20,7 +21,7 @@ _FIRST = (".e01", ".ex01", ".s01", ".dd", ".raw", ".img", ".001")
 
 
 def verify_images(
-    folder: CaseFolder, state: PackageState, findings: list[Finding]
+    folder: CaseFolder, state: PackageState, findings: list[Finding], progress: Progress | None = None
 ) -> tuple[tuple[VerificationRecord, ...], list[Finding]]:
     """Return what the verification of each image found, and ``findings`` with what follows from it.
 
@@ -31,7 +32,7 @@ def verify_images(
     result = list(findings)
     for key in _images(state):
         try:
-            record = verify_image(inside(folder.root, key))
+            record = verify_image(inside(folder.root, key), progress=progress)
         except Interrupted:
             raise
         except ForensiqError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from forensiq.procedures.case_verify import CaseVerification, check_case, read_s
 from forensiq.procedures.keys import KeyChoice, open_signer
 from forensiq.procedures.readme_text import readme_text
 from forensiq.streams.durable import write_durably
+from forensiq.streams.progress import Progress
 
 __all__ = ["TimestampStep", "countersign_seal", "newest_seal", "seal_case", "timestamp_seal"]
 
@@ -55,7 +56,7 @@ def seal_case(
     root: Path,
     *,
     key: KeyChoice | None = None,
-    advance: Callable[[int], None] = lambda _: None,
+    progress: Progress | None = None,
 ) -> SealFacts:
     """Check the case, then seal everything in it as a new seal ``seals/NNNN``.
 
@@ -68,7 +69,7 @@ def seal_case(
     folder = CaseFolder.open(root)
     case = folder.read_case()
     # 2. Everything as it was written down.
-    checked = check_case(root, images=False, advance=advance)
+    checked = check_case(root, images=False, progress=progress)
     _refuse_broken(checked.verification)
     # 3. What a stranger needs.
     digests = {**checked.digests, **_put_helpers(folder, signer)}
@@ -139,7 +140,7 @@ def countersign_seal(
     role: str = "witness",
     statement: str = "",
     key: KeyChoice | None = None,
-    advance: Callable[[int], None] = lambda _: None,
+    progress: Progress | None = None,
 ) -> SealFacts:
     """Check the case, then sign one of its seals as witness, receiver or whatever ``role`` says.
 
@@ -148,7 +149,7 @@ def countersign_seal(
     signer = open_signer(key, personal=True)
     folder = CaseFolder.open(root)
     seal = newest_seal(folder, number)
-    checked = verify_case(root, images=False, advance=advance)
+    checked = verify_case(root, images=False, progress=progress)
     _refuse_broken(checked)
     place = folder.seals / seal
     manifest, signature = read_small(place / MANIFEST), read_small(place / "manifest.sig")

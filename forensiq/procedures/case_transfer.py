@@ -24,11 +24,12 @@ from forensiq.model.case import EvidenceItem
 from forensiq.model.finding import Finding, Severity
 from forensiq.model.ledger import FileDigest, TransferRecord
 from forensiq.procedures.case_pins import collect_pins
-from forensiq.procedures.case_verify import exit_code_of
+from forensiq.procedures.case_verify import count_hashed, exit_code_of
 from forensiq.procedures.custody_step import CustodyStep, custody_step
 from forensiq.procedures.keys import KeyChoice, open_signer
 from forensiq.reports.pdf import render_receipt
 from forensiq.streams.durable import write_durably
+from forensiq.streams.progress import Progress
 
 __all__ = ["HandOver", "receive_item", "transfer_item"]
 
@@ -58,7 +59,7 @@ def transfer_item(
     defer: bool = False,
     released_by: str | None = None,
     key: KeyChoice | None = None,
-    advance: Callable[[int], None] = lambda _: None,
+    progress: Progress | None = None,
 ) -> TransferRecord:
     """Release an item.
 
@@ -77,7 +78,7 @@ def transfer_item(
     number = f"{int(max(transfer_numbers(folder), default='0')) + 1:04d}"
     given = {"transfer": number, "item": item, "to": said.to, "purpose": said.purpose, "authority": said.authority}
     with custody_step(root, "transfer", given, signer=signer, actor=who) as step:
-        before, findings = _hash_and_compare(folder, item, advance)
+        before, findings = _hash_and_compare(folder, item, count_hashed(folder, progress, f"evidence/{item}/"))
         _refuse(findings)
         after = () if defer else _hash_again(folder, item, before, moved_to)
         differing = () if defer else tuple(_differences(before, after))

@@ -29,8 +29,9 @@ from forensiq.model.ledger import FileDigest, LedgerHead, LedgerReport, SealFact
 from forensiq.model.records import VerificationRecord
 from forensiq.procedures.case_images import verify_images
 from forensiq.procedures.case_pins import collect_pins
+from forensiq.streams.progress import Progress
 
-__all__ = ["CaseVerification", "CheckedCase", "check_case", "exit_code_of", "read_seals", "verify_case"]
+__all__ = ["CaseVerification", "CheckedCase", "check_case", "count_hashed", "exit_code_of", "read_seals", "verify_case"]
 
 _IMAGE_CAUSES = (Cause.DATA, Cause.MISSING_SEGMENT)
 
@@ -73,14 +74,14 @@ def verify_case(
     head: LedgerHead | None = None,
     ca: Path | None = None,
     images: bool = True,
-    advance: Callable[[int], None] = lambda _: None,
+    progress: Progress | None = None,
 ) -> CaseVerification:
     """Check the case in ``root``; see the module for the steps. Raises only if there is no ledger to read.
 
     ``head`` is one that you have on paper; ``ca`` the roots of the time stamp authority (PEM). Without ``images`` the
-    files of images are hashed and not looked into. ``advance`` gets the bytes of each file that was hashed.
+    files of images are hashed and not looked into. ``progress`` counts the bytes that were hashed.
     """
-    return check_case(root, head=head, ca=ca, images=images, advance=advance).verification
+    return check_case(root, head=head, ca=ca, images=images, progress=progress).verification
 
 
 def check_case(
@@ -89,7 +90,7 @@ def check_case(
     head: LedgerHead | None = None,
     ca: Path | None = None,
     images: bool = True,
-    advance: Callable[[int], None] = lambda _: None,
+    progress: Progress | None = None,
 ) -> CheckedCase:
     """As :func:`verify_case`, with the digests that were computed."""
     started = clock.rfc3339(clock.utc_now())
@@ -98,7 +99,7 @@ def check_case(
     bindings = Bindings()
     report = audit_ledger(folder.ledger, collect_pins(folder, head), names=trusted_keys(), visit=bindings.visit)
     # 2. The files.
-    state = read_package(folder, advance=advance)
+    state = read_package(folder, advance=count_hashed(folder, progress))
     findings = [*report.findings, *compare_files(state, bindings.last)]
     # 3. case.toml.
     findings += _case_file(folder)
@@ -108,7 +109,7 @@ def check_case(
     # 5. Images.
     verified: tuple[VerificationRecord, ...] = ()
     if images:
-        verified, findings = verify_images(folder, state, findings)
+        verified, findings = verify_images(folder, state, findings, progress)
     # 6. Who signed.
     trusted, trust = _trust(report)
     # 7. The verdict.
@@ -131,6 +132,15 @@ def check_case(
         exit_code=int(code),
     )
     return CheckedCase(verification, state.files)
+
+
+def count_hashed(folder: CaseFolder, progress: Progress | None, prefix: str = "") -> Callable[[int], None]:
+    """Begin a phase of ``progress`` for hashing the files below ``prefix``; return what counts their bytes."""
+    if progress is None:
+        return lambda _: None
+    total = sum(each.size for each in folder.walk() if each.key.startswith(prefix))
+    progress.begin("hashing the files of the case", total, ("hashed",))
+    return lambda size: progress.add("hashed", size)
 
 
 def read_seals(folder: CaseFolder, roots: list[Certificate] | None = None) -> tuple[SealFacts, ...]:
