@@ -105,6 +105,12 @@ def _steps(demonstration: Demonstration) -> list[_Step]:
             ("ls", "-r", image),
             ExitCode.OK,
         ),
+        _Step(
+            "Impact",
+            "What the sectors that could not be read mean: which files they are in, and how much of each is missing.",
+            ("impact", image),
+            ExitCode.OK,
+        ),
     ]
 
 

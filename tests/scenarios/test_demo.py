@@ -11,6 +11,7 @@ def test_the_demonstration_does_the_whole_job(tmp_path: Path) -> None:
     done = forensiq("demo", "practice", folder=tmp_path).expect(0)
     assert "COMPLETE, 16 SECTORS COULD NOT BE READ" in done.out
     assert "VERIFIED" in done.out
+    assert "holiday film.mov" in done.out.split("5. Impact")[1]
     assert "That was the whole job." in done.out
     assert "$ forensiq acquire practice/drive.dd practice/ITEM-1" in done.out
     made = {path.name for path in (tmp_path / "practice").iterdir()}
@@ -26,7 +27,7 @@ def test_the_demonstration_is_one_json_object_for_scripts(tmp_path: Path) -> Non
     assert [(each["offset"], each["length"]) for each in record["unreadable"]] == [
         (each["offset"], each["length"]) for each in done.json["unreadable"]
     ]
-    assert [step["exit_code"] for step in done.json["steps"]] == [3, 0, 0, 0]
+    assert [step["exit_code"] for step in done.json["steps"]] == [3, 0, 0, 0, 0]
     verification = done.json["steps"][1]["output"][0]
     assert verification["verdict"] == "verified"
     listed = {entry.get("path"): entry for entry in done.json["steps"][3]["output"]}
