@@ -17,6 +17,7 @@ from forensiq.images.ewf.stored_media import StoredMedia
 from forensiq.images.ewf.writer import EwfWriter
 from forensiq.images.raw_stored import StoredRaw
 from forensiq.images.raw_writer import RawWriter
+from forensiq.images.spill import SpillFolders
 from forensiq.model.image import ImageMetadata
 
 __all__ = [
@@ -39,6 +40,7 @@ class ImageSettings:
     """What an image is to be, in the words that all formats share. Sizes in bytes.
 
     ``segment_size`` of ``None`` is the format's own default. ``set_identifier`` is used by formats that have one.
+    ``spill`` are folders where the image goes on, one after the other, when there is no room left.
     """
 
     format: str
@@ -52,6 +54,7 @@ class ImageSettings:
     set_identifier: uuid.UUID | None = None
     physical: bool = True
     removable: bool = False
+    spill: tuple[Path, ...] = ()
 
 
 class WorstCase(NamedTuple):
@@ -104,8 +107,12 @@ def _ewf_worst_case(settings: ImageSettings) -> WorstCase:
 
 def _ewf_resumed(settings: ImageSettings, limit: int | None, durable: int) -> Resumed:
     del durable  # the container itself says what is complete, by the checksums of its sections
-    writer = EwfWriter.resume(_ewf_config(settings), limit=limit)
+    writer = EwfWriter.resume(_ewf_config(settings), folders=settings.spill, limit=limit, spill=_spill(settings))
     return Resumed(writer, writer.stored, writer.stored_media())
+
+
+def _spill(settings: ImageSettings) -> SpillFolders | None:
+    return SpillFolders(settings.spill) if settings.spill else None
 
 
 def _raw_resumed(settings: ImageSettings, limit: int | None, durable: int) -> Resumed:
@@ -119,6 +126,8 @@ def _raw_resumed(settings: ImageSettings, limit: int | None, durable: int) -> Re
         sector_size=settings.sector_size,
         segment_size=settings.segment_size,
         segment_hash=settings.segment_hash,
+        spill=_spill(settings),
+        folders=settings.spill,
     )
     return Resumed(writer, writer.written, writer.stored_media())
 
@@ -130,6 +139,8 @@ def _raw_writer(settings: ImageSettings) -> RawWriter:
         sector_size=settings.sector_size,
         segment_size=settings.segment_size,
         segment_hash=settings.segment_hash,
+        spill=_spill(settings),
+        folders=settings.spill,
     )
 
 
@@ -141,7 +152,7 @@ def _raw_worst_case(settings: ImageSettings) -> WorstCase:
 WRITABLE: Mapping[str, _Format] = {
     "e01": _Format(
         lambda sector: _SECTORS_PER_CHUNK * sector,
-        lambda settings: EwfWriter(_ewf_config(settings)),
+        lambda settings: EwfWriter(_ewf_config(settings), spill=_spill(settings)),
         _ewf_resumed,
         _ewf_worst_case,
         True,

@@ -7,14 +7,17 @@ its name last.
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from forensiq.errors import DestinationError, DestinationExistsError, UsageError
+from forensiq.errors import DestinationError, DestinationExistsError, DestinationFullError, UsageError
 from forensiq.images.base import RescueTarget
 from forensiq.images.output import FileCalls, OutputFile, part_path, publish, remove, sync_folder
+from forensiq.images.raw_parts import RawParts
 from forensiq.images.raw_stored import StoredRaw
 from forensiq.images.sparse import clear_sparse, read_sparse, store_sparse
 from forensiq.model.chunk import Batch
@@ -26,6 +29,7 @@ __all__ = ["RawBatch", "RawWriter"]
 
 _UNIT = 64 << 10  # holes are found in this grain; file systems allocate in 4 KiB to 64 KiB
 _ZEROS = bytes(_UNIT)
+_COPIED = 1 << 20
 _MOST_PARTS = 99_999
 
 
@@ -44,6 +48,10 @@ class RawWriter:
     ``segment_size`` (bytes) splits the image into parts of at most that size; ``segment_hash`` digests each part while
     it is written (of a single file, the digest of the medium is the digest of the file). ``written`` bytes of the
     medium are in the files; after :meth:`suspend` all of them are durable, and :meth:`resume` goes on there.
+
+    Where the destination is full, ``spill`` is asked with the number of the part for another folder: the open part moves
+    there as a whole, and the rest of an image in parts follows it. ``folders`` are where parts of an earlier sitting may
+    be besides. A single file cannot go on elsewhere.
     """
 
     chunk_size = _UNIT
@@ -57,8 +65,15 @@ class RawWriter:
         sector_size: int = 512,
         segment_size: int | None = None,
         segment_hash: bool = True,
+        spill: Callable[[int, DestinationFullError], Path | None] | None = None,
+        folders: Sequence[Path] = (),
         calls: FileCalls | None = None,
     ) -> None:
+        if (spill is not None or folders) and segment_size is None:
+            raise UsageError(
+                "a raw image in one file cannot go on in another folder",
+                hint="split it with --segment-size, or choose the format e01",
+            )
         if segment_size is not None and segment_size < sector_size:
             raise UsageError(f"parts of {segment_size} bytes are smaller than a sector")
         if segment_size is not None and -(-media_size // segment_size) > _MOST_PARTS:
@@ -70,6 +85,8 @@ class RawWriter:
         self._sector_size = sector_size
         self._segments = tuple(Extent(0, media_size).pieces(segment_size or max(1, media_size)))
         self._split = segment_size is not None
+        self._parts = RawParts(stem, len(self._segments), split=self._split, folders=folders)
+        self._spill = spill
         self._calls = calls or FileCalls()
         self._hasher = hashlib.sha256() if segment_hash and self._split else None
         self._segment_hash = segment_hash
@@ -83,9 +100,7 @@ class RawWriter:
     @property
     def paths(self) -> tuple[Path, ...]:
         """The final names of all files, in order."""
-        if not self._split:
-            return (self._stem.with_name(self._stem.name + ".dd"),)
-        return tuple(self._stem.with_name(f"{self._stem.name}.{n:03d}") for n in range(1, len(self._segments) + 1))
+        return self._parts.paths
 
     def begin(self) -> None:
         """See :meth:`forensiq.images.base.ImageWriter.begin`; refuses where any file of the image is there already."""
@@ -93,7 +108,7 @@ class RawWriter:
             for each in (path, part_path(path)):
                 if each.exists() or each.is_symlink():
                     raise DestinationExistsError(f"{each} exists already and is not replaced", path=str(each))
-        self._open_segment(0)
+        self._open_somewhere(0)
 
     def resume(self, written: int, *, rescued: bool = False) -> None:
         """Go on, instead of :meth:`begin`, behind the first ``written`` bytes of the medium, which are in the files.
@@ -104,23 +119,24 @@ class RawWriter:
         """
         for index, segment in enumerate(self._segments):
             have = segment.intersect(Extent(0, written)).length
-            path = part_path(self.paths[index])
+            path = part_path(self._parts.path(index))
             keep = rescued and not self._split
             if not have and not keep:
                 remove(path, calls=self._calls)
                 continue
-            if have == segment.length and self.paths[index].exists():
-                path = self.paths[index]
+            if have == segment.length and self._parts.path(index).exists():
+                path = self._parts.path(index)
             self._take_up(index, path, have, keep=keep)
             self._made.append(path)
         self.written = written
         if self._output is None and written < self._media_size:
-            self._open_segment(self._index(written))
+            self._open_somewhere(self._index(written))
 
     @classmethod
     def resumed(cls, stem: Path, media_size: int, written: int, **settings: Any) -> RawWriter:  # noqa: ANN401
         """Return a writer that goes on behind ``written`` bytes; ``settings`` are those of the constructor."""
         writer = cls(stem, media_size, **settings)
+        writer._parts.locate(writer._calls)
         if writer.paths[0].exists():
             raise DestinationExistsError(
                 f"{writer.paths[0]} exists already; nothing is replaced",
@@ -205,10 +221,15 @@ class RawWriter:
         here = Extent(encoded.offset, len(encoded.data))
         while here:
             index = self._index(here.offset)
-            if self._output is None:
-                self._open_segment(index)
-            part, here = here.split_at(self._segments[index].end)
-            self._write_part(index, part, encoded)
+            part, rest = here.split_at(self._segments[index].end)
+            try:
+                if self._output is None:
+                    self._open_segment(index)
+                self._write_part(index, part, encoded)
+            except DestinationFullError as error:
+                self._go_on_elsewhere(index, error)
+                continue
+            here = rest
             self.written = part.end
             if part.end == self._segments[index].end:
                 self._close_segment(index)
@@ -230,9 +251,60 @@ class RawWriter:
             self._hasher.update(encoded.data[part.offset - encoded.offset : part.end - encoded.offset])
 
     def _open_segment(self, index: int) -> None:
-        path = part_path(self.paths[index])
-        self._output = OutputFile.create(path, calls=self._calls)
-        self._made.append(path)
+        folder = self._parts.current
+        final = self._parts.path_in(index, folder)
+        if os.path.lexists(final):
+            raise DestinationExistsError(f"{final} exists already and is not replaced", path=str(final))
+        self._output = OutputFile.create(part_path(final), calls=self._calls)
+        self._parts.place(index, folder)
+        self._made.append(part_path(final))
+
+    def _open_somewhere(self, index: int) -> None:
+        try:
+            self._open_segment(index)
+        except DestinationFullError as error:
+            self._go_on_elsewhere(index, error)
+
+    def _go_on_elsewhere(self, index: int, error: DestinationFullError) -> None:
+        """Move the open part to the next folder; raise ``error`` where there is none."""
+        while True:
+            folder = self._spill(index + 1, error) if self._spill is not None else None
+            if folder is None:
+                raise error
+            try:
+                self._move_part(index, folder)
+            except DestinationFullError as again:
+                error = again
+            else:
+                return
+
+    def _move_part(self, index: int, folder: Path) -> None:
+        """Copy what the open part holds to ``folder``, make that durable, and remove it where it was."""
+        before, self._output = self._output, None
+        earlier = self._parts.current
+        self._parts.current = folder
+        try:
+            self._open_segment(index)
+            moved = self._open_output
+            if before is not None:
+                for piece in Extent(0, self.written - self._segments[index].offset).pieces(_COPIED):
+                    data = memoryview(bytearray(piece.length))
+                    read_sparse(before, piece.offset, data)
+                    moved.append([data])
+                moved.sync()
+                sync_folder(folder, calls=self._calls)
+        except DestinationError:
+            self._drop(self._output)
+            self._output = before
+            self._parts.place(index, earlier)
+            raise
+        self._drop(before)
+
+    def _drop(self, output: OutputFile | None) -> None:
+        if output is not None:
+            output.close()
+            self._made.remove(output.path)
+            remove(output.path, calls=self._calls)
 
     def _close_segment(self, index: int) -> None:
         output = self._open_output
@@ -254,21 +326,25 @@ class RawWriter:
             self._digests[0] = facts.digests.get(HashAlgorithm.SHA256)
         for path in reversed(self.paths):
             if part_path(path) in self._made:
+                if path == self.paths[0]:
+                    self._sync_folders()
                 publish(part_path(path), path, calls=self._calls)
         self._made = list(self.paths)
-        sync_folder(self._stem.parent, calls=self._calls)
+        self._sync_folders()
         return ImageManifest(
             format="raw",
             segments=tuple(
-                Segment(number, path.name, media.length, digest, media)
-                for number, (path, media, digest) in enumerate(
-                    zip(self.paths, self._segments, self._digests, strict=True), 1
-                )
+                Segment(index + 1, self._parts.name_in_record(index), media.length, digest, media)
+                for index, (media, digest) in enumerate(zip(self._segments, self._digests, strict=True))
             ),
             media_size=self._media_size,
             sector_size=self._sector_size,
             compression="none",
         )
+
+    def _sync_folders(self) -> None:
+        for folder in self._parts.used_folders():
+            sync_folder(folder, calls=self._calls)
 
     # --- as the target of a rescue: the single file takes the bytes where they belong
 
