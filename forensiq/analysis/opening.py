@@ -27,7 +27,7 @@ def open_reference(reference: ImageRef) -> EvidenceImage:
     """Open the image, leniently: what can be read of it is looked into, and the rest is said to be missing."""
     path = Path(reference.path)
     name = reference.format or detect_format(path)
-    if name == "raw":
-        return RawImage(path, sector_size=reference.sector_size or 512)
     folders = [Path(each) for each in reference.segments_in]
+    if name == "raw":
+        return RawImage(path, sector_size=reference.sector_size or 512, folders=folders)
     return open_image(path, format=name, segments_in=folders, lenient=True)

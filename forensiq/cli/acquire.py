@@ -72,6 +72,7 @@ def command(run: Run, source: str, output: Path | None, format_: str, **given: A
         algorithms=algorithms(given["hashes"]),
         metadata=metadata(given, given["acquired_at"]),
         copy_to=given["copy_to"],
+        spill=given["spill"],
         offset=given["offset"],
         length=given["length"],
         partition=given["partition"],

@@ -42,6 +42,8 @@ _IMAGE = (
         help="md5, sha1, sha256, sha512 or blake3; may be repeated.  [default: md5 and sha256]",
     ),
     click.option("--copy-to", type=PATH, metavar="STEM", help="A second image, written and verified at the same time."),
+    click.option("--spill", type=PATH, multiple=True, metavar="DIR",
+                 help="Go on in this folder when the destination of OUTPUT is full; may be repeated."),
     click.option(
         "--block-hash-size", default=DEFAULT_BLOCKS, show_default=True, metavar="SIZE|none",
         help="SHA-256 of every block of this size, so that damage can be told from what is intact.",

@@ -53,6 +53,7 @@ def command(run: Run, image: str, output: Path | None, format_: str, **given: An
         algorithms=algorithms(given["hashes"]),
         metadata=metadata(given, given["acquired_at"]),
         copy_to=given["copy_to"],
+        spill=given["spill"],
         retries=given["retries"],
         verify=not given["no_verify"],
         allow_low_space=given["allow_low_space"],

@@ -22,7 +22,9 @@ __all__ = ["FORMATS", "FoundRecord", "find_record", "open_image"]
 FORMATS: dict[str, Callable[[OpenRequest], EvidenceImage]] = {
     "e01": open_e01,
     "ex01": open_ex01,
-    "raw": lambda request: RawImage(request.path, sector_size=request.sector_size or 512),
+    "raw": lambda request: RawImage(
+        request.path, sector_size=request.sector_size or 512, folders=request.folders, known=request.known
+    ),
 }
 """Format name → what opens it."""
 

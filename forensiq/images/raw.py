@@ -37,15 +37,19 @@ class RawImage:
     acquisition_errors: tuple[Extent, ...] = ()
     parallel_reads = 1
 
-    def __init__(self, path: Path, *, sector_size: int = 512) -> None:
+    def __init__(
+        self, path: Path, *, sector_size: int = 512, folders: Sequence[Path] = (), known: Sequence[Path] = ()
+    ) -> None:
         """Open the image that starts with ``path``; ``sector_size`` (bytes) is not in it and has to be said.
+
+        Later parts are looked for in ``folders`` and among the ``known`` paths, besides the folder of the first one.
 
         Raises :class:`ImageFormatError` where there are no bytes, :class:`~forensiq.errors.MissingSegmentError` where a
         part of a set is missing, :class:`~forensiq.errors.SourceError` where it cannot be opened.
         """
         if path.is_dir():
             raise ImageFormatError(f"{path} is a folder, not an image", path=str(path))
-        self._files = FileSequence(find_parts(path) if is_first_part(path.name) else [path])
+        self._files = FileSequence(find_parts(path, folders, known) if is_first_part(path.name) else [path])
         self.size = self._files.size
         self.sector_size = sector_size
         if not self.size:

@@ -49,9 +49,9 @@ class RawWriter:
     it is written (of a single file, the digest of the medium is the digest of the file). ``written`` bytes of the
     medium are in the files; after :meth:`suspend` all of them are durable, and :meth:`resume` goes on there.
 
-    Where the destination is full, ``spill`` is asked with the number of the part for another folder: the open part moves
-    there as a whole, and the rest of an image in parts follows it. ``folders`` are where parts of an earlier sitting may
-    be besides. A single file cannot go on elsewhere.
+    Where the destination is full, ``spill`` is asked with the number of the part for another folder: the open part
+    moves there as a whole, and the rest of an image in parts follows it. ``folders`` are where parts of an earlier
+    sitting may be besides. A single file cannot go on elsewhere.
     """
 
     chunk_size = _UNIT
@@ -95,6 +95,8 @@ class RawWriter:
         self._made: list[Path] = []
         self._rescued_from: int | None = None
         self.written = 0
+        self._durable = 0
+        self._lost = False
         self._lock = threading.Lock()
 
     @property
@@ -128,7 +130,7 @@ class RawWriter:
                 path = self._parts.path(index)
             self._take_up(index, path, have, keep=keep)
             self._made.append(path)
-        self.written = written
+        self.written = self._durable = written
         if self._output is None and written < self._media_size:
             self._open_somewhere(self._index(written))
 
@@ -158,11 +160,23 @@ class RawWriter:
         return StoredRaw(paths, self.written, self._sector_size)
 
     def durable(self) -> int:
-        """Make what was written durable, and return how many bytes of the medium that is. Any thread may call it."""
+        """Make what was written durable, and return how many bytes of the medium that is. Any thread may call it.
+
+        Where syncing failed once it stays at what was durable before: the kernel reports a lost page only once.
+        """
         with self._lock:
             if self._output is not None:
-                self._output.sync()
-            return self.written
+                self._sync(self._output)
+            return self._durable
+
+    def _sync(self, output: OutputFile) -> None:
+        try:
+            output.sync()
+        except DestinationError:
+            self._lost = True
+            raise
+        if not self._lost:
+            self._durable = self.written
 
     def _sizes_left(self) -> int:
         """Return how many bytes of the medium the files that are there can hold, in order from its start."""
@@ -293,7 +307,7 @@ class RawWriter:
                     moved.append([data])
                 moved.sync()
                 sync_folder(folder, calls=self._calls)
-        except DestinationError:
+        except (DestinationError, DestinationExistsError):
             self._drop(self._output)
             self._output = before
             self._parts.place(index, earlier)
@@ -309,7 +323,7 @@ class RawWriter:
     def _close_segment(self, index: int) -> None:
         output = self._open_output
         output.truncate(self._segments[index].length)
-        output.sync()
+        self._sync(output)
         output.close()
         self._output = None
         if self._hasher is not None:
@@ -394,7 +408,7 @@ class RawWriter:
             try:
                 if self._rescued_from is None:
                     output.truncate(output.end)
-                output.sync()
+                self._sync(output)
             finally:
                 output.close()
 

@@ -122,6 +122,8 @@ def _acquire(
         sidecars = SidecarWriter(job.files[0], job.plan)
         if on_start is not None:
             on_start(job.facts)
+        stack.callback(sidecars.release_room)
+        sidecars.hold_room((each.stem.parent for each in job.files), resuming=job.state is not None)
         session = Session(job, sidecars, evidence.source)
         session.begin()  # 4
         result = _run(job, session, evidence, sidecars, progress, stop)  # 5

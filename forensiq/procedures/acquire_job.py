@@ -11,6 +11,7 @@ from forensiq.acquisition.plan import AcquisitionPlan, plan_acquisition
 from forensiq.clock import parse_rfc3339, rfc3339, utc_now
 from forensiq.errors import UsageError
 from forensiq.images.create import ImageSettings, WorstCase, image_chunk_size, pads_sectors, worst_case
+from forensiq.images.spill import refuse_taken
 from forensiq.model.digest import HashAlgorithm
 from forensiq.model.extent import Extent
 from forensiq.model.finding import Finding
@@ -18,6 +19,7 @@ from forensiq.model.image import ImageMetadata
 from forensiq.model.preflight import PreflightResult
 from forensiq.model.records import AcquiredRange, DestinationFacts
 from forensiq.model.source import SourceIdentity, SourceKind, WriteBlockState
+from forensiq.procedures.acquire_files import sidecar_room
 from forensiq.procedures.acquire_preflight import go_or_refuse
 from forensiq.procedures.acquire_request import AcquireRequest
 from forensiq.procedures.environment import destination_facts
@@ -138,15 +140,21 @@ def plan_job(request: AcquireRequest, evidence: Evidence) -> AcquisitionJob:
             set_identifier=identifier,
             physical=whole and source.identity.kind is not SourceKind.FILE,
             removable=bool(source.identity.removable),
+            spill=tuple(each.absolute() for each in request.spill) if index == 0 else (),
         )
-        for each in files
+        for index, each in enumerate(files)
     )
     limits = worst_case(settings[0])
     if state is None:
         for each in files:
             each.refuse_existing()
+        refuse_taken(request.spill, files[0].stem.name)
     preflight = go_or_refuse(
-        evidence, files, limits, probe=request.probe, low_space_allowed=request.allow_low_space or state is not None
+        evidence,
+        files,
+        limits._replace(size=limits.size + sidecar_room(plan)),
+        probe=request.probe,
+        low_space_allowed=request.allow_low_space or state is not None or bool(request.spill),
     )
     return AcquisitionJob(
         request=request,

@@ -34,6 +34,7 @@ class AcquireRequest:
 
     ``output`` is a path stem. ``segment_size`` of ``None`` is the format's own default. ``set_identifier`` (a UUID) and
     ``metadata.acquired`` are random and now by default; given, the same source gives the same bytes.
+    ``spill`` are folders where the image at ``output`` goes on, one after the other, when its destination is full.
     ``command`` is the command line as it was typed. ``practice_faults`` are areas that are made to fail, for practice.
     """
 
@@ -45,6 +46,7 @@ class AcquireRequest:
     algorithms: tuple[HashAlgorithm, ...] = DEFAULT_ALGORITHMS
     metadata: ImageMetadata = field(default_factory=ImageMetadata)
     copy_to: Path | None = None
+    spill: tuple[Path, ...] = ()
     offset: MediaQuantity | None = None
     length: MediaQuantity | None = None
     partition: int | None = None
@@ -80,5 +82,10 @@ class AcquireRequest:
             raise UsageError("--partition and --offset/--length exclude each other")
         if len(set(self.algorithms)) != len(self.algorithms):
             raise UsageError("a hash algorithm is named twice")
+        if self.spill and self.format == "raw" and self.segment_size is None:
+            raise UsageError(
+                "a raw image in one file cannot go on in another folder",
+                hint="split it with --segment-size, or choose the format e01",
+            )
         if self.copy_to is not None and self.copy_to.absolute() == self.output.absolute():
             raise UsageError("the second destination is the first one", path=str(self.copy_to))

@@ -29,7 +29,13 @@ from forensiq.model.records import (
     UnreadableRange,
 )
 from forensiq.model.source import SourceIdentity, WriteBlockState
-from forensiq.procedures.sentences import coverage_sentence, range_sentence, summary_sentence, trim_sentence
+from forensiq.procedures.sentences import (
+    coverage_sentence,
+    range_sentence,
+    spill_sentences,
+    summary_sentence,
+    trim_sentence,
+)
 
 _FILL = (ReadStatus.UNREADABLE, ReadStatus.SKIPPED, ReadStatus.NOT_TRIED)
 
@@ -182,7 +188,7 @@ def make_record(
         statistics=_flat(result.statistics),
         reading=_flat(result.reading),
         findings=findings,
-        notes=observed.notes + ((trim,) if trim else ()),
+        notes=observed.notes + ((trim,) if trim else ()) + spill_sentences(manifest),
         failure=str(result.failure) if result.failure is not None else None,
         exit_code=int(result.failure.exit_code) if result.failure is not None else 0,
         item=observed.item,

@@ -83,8 +83,12 @@ class EvidenceFiles:
 
     def write_json(self, path: Path, value: object) -> str:
         """Write ``value`` as JSON to ``path`` (replacing our own earlier version); return the file's SHA-256."""
-        text = json.dumps(to_json(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        return self.write_text(path, text)
+        return self.write_text(path, self.json_text(value))
+
+    @staticmethod
+    def json_text(value: object) -> str:
+        """Return ``value`` as the text of a JSON file."""
+        return json.dumps(to_json(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def write_text(self, path: Path, text: str) -> str:
         """Write ``text`` as UTF-8 to ``path`` (replacing our own earlier version); return the file's SHA-256."""

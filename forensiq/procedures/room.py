@@ -31,7 +31,7 @@ def refuse_too_small(stems: Iterable[Path], *, size: int, allow_low_space: bool)
         if free < needed[place] and not allow_low_space:
             raise DestinationUnsafeError(
                 f"{folder} may be too small: {free:,} bytes are free, the image may need {needed[place]:,}",
-                hint="--allow-low-space goes on all the same (a full destination can be resumed elsewhere)",
+                hint="name another disk for the rest with --spill DIR, or start all the same with --allow-low-space",
                 path=str(stem),
                 free=free,
                 worst_case=needed[place],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from forensiq.model.digest import DigestSet
+from forensiq.model.image import ImageManifest
 from forensiq.model.records import AcquiredRange, UnreadableRange
 from forensiq.model.source import SourceIdentity
 
-__all__ = ["coverage_sentence", "range_sentence", "summary_sentence", "trim_sentence"]
+__all__ = ["coverage_sentence", "range_sentence", "spill_sentences", "summary_sentence", "trim_sentence"]
 
 _NAMES = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256", "sha512": "SHA-512", "blake3": "BLAKE3"}
 
@@ -66,4 +69,18 @@ def trim_sentence(identity: SourceIdentity) -> str | None:
     return (
         f"The source {known}. A solid-state drive may erase freed blocks by itself while it has power: "
         "a second read may differ from this one, and that alone is no sign of tampering."
+    )
+
+
+def spill_sentences(manifest: ImageManifest | None) -> tuple[str, ...]:
+    """Say where the segments are that are not beside the first one: the destination was full."""
+    elsewhere: dict[str, list[int]] = {}
+    for segment in manifest.segments if manifest is not None else ():
+        path = Path(segment.path)
+        if path.is_absolute():
+            elsewhere.setdefault(str(path.parent), []).append(segment.number)
+    return tuple(
+        f"{_count(len(numbers), 'segment', 'segments')} from number {numbers[0]:,} on: in {folder}, "
+        "because the destination was full"
+        for folder, numbers in elsewhere.items()
     )

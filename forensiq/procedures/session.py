@@ -76,7 +76,9 @@ class Session:
             before = before.interrupted(self._last_sign(), upto, _SILENT)
         if limit is None:
             before = replace(before, sittings=before.sittings + 1)
-        self.state = replace(before, running=True, durable=tuple(place.stored for place in self._places))
+        self.state = replace(
+            before, running=True, durable=tuple(place.stored for place in self._places), spill=self._spill()
+        )
         self._sidecars.save_state(self.state)
         assert best.media is not None
         starts = tuple(place.stored for place in self._places if place.writer is not None)
@@ -100,6 +102,7 @@ class Session:
             stems=tuple(str(each.stem.absolute()) for each in job.files),
             started=rfc3339(utc_now()),
             durable=(0,) * len(job.files),
+            spill=self._spill(),
         )
         self._places = [_Place(each, create_image(each)) for each in job.settings]
         self._sidecars.save_state(self.state)
@@ -114,6 +117,9 @@ class Session:
             self._sidecars.forget_state()
             raise
 
+    def _spill(self) -> tuple[str, ...]:
+        return tuple(str(each.absolute()) for each in self._job.request.spill)
+
     def _take_up(self, index: int, limit: int | None) -> _Place:
         settings = self._job.settings[index]
         state = self.state or self._job.state
@@ -121,7 +127,7 @@ class Session:
         try:
             resumed = resume_image(settings, durable=state.durable[index], limit=limit)
         except DestinationExistsError as finished:
-            image = open_image(Path(str(finished.facts["path"])))
+            image = open_image(Path(str(finished.facts["path"])), segments_in=settings.spill)
             return _Place(settings, None, settings.media_size, image)
         return _Place(settings, resumed.writer, resumed.stored, resumed.media)
 

@@ -36,7 +36,8 @@ class Sample:
 class SittingState:
     """Everything that was decided in the first sitting, and how far it has come.
 
-    ``durable`` holds, for each destination, the bytes of the medium that are safely in its files.
+    ``spill`` are the folders that parts of the image may be in. ``durable`` holds, for each destination, the bytes of
+    the medium that are safely in its files.
     """
 
     source: SourceIdentity
@@ -54,6 +55,7 @@ class SittingState:
     stems: tuple[str, ...]
     started: str
     durable: tuple[int, ...]
+    spill: tuple[str, ...] = ()
     sittings: int = 1
     interruptions: tuple[Interruption, ...] = ()
     running: bool = True
@@ -97,6 +99,7 @@ def continued(request: AcquireRequest, state: SittingState) -> AcquireRequest:
         length=MediaQuantity(state.length),
         block_hash_size=state.block_hash_size,
         set_identifier=state.set_identifier,
+        spill=tuple(dict.fromkeys([*map(Path, state.spill), *(each.absolute() for each in request.spill)])),
     )
 
 

@@ -181,18 +181,23 @@ def open_read_only(path: Path, more: int = 0) -> int:
         raise SourceError(f"{path} cannot be opened: {os.strerror(code)}", path=str(path), errno=code) from error
 
 
-def find_parts(first: Path) -> tuple[Path, ...]:
+def find_parts(first: Path, folders: Sequence[Path] = (), known: Sequence[Path] = ()) -> tuple[Path, ...]:
     """Return the files of the split image that starts with ``first``, in order.
 
+    They are looked for beside the first one, then in ``folders``, then among the paths that are ``known``.
     A part that is missing while later ones are there is a :class:`MissingSegmentError` (facts: missing, found).
     """
-    present = {each.name for each in first.parent.iterdir() if is_part(first.name, each.name)}
+    seen = [path for folder in (first.parent, *folders) if folder.is_dir() for path in folder.iterdir()]
+    present: dict[str, Path] = {}
+    for path in (*seen, *(path for path in known if path.is_file())):
+        if is_part(first.name, path.name):
+            present.setdefault(path.name, path)
     found = [first]
     for name in later_parts(first.name):
         if name not in present:
             break
-        found.append(first.with_name(name))
-    later = sorted(name for name in present - {each.name for each in found} if _is_later(first.name, name))
+        found.append(present[name])
+    later = sorted(name for name in present.keys() - {each.name for each in found} if _is_later(first.name, name))
     if later:
         raise MissingSegmentError(
             f"{name} is missing: the set goes on with {later[0]}", missing=name, found=[each.name for each in found]
