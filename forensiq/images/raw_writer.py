@@ -10,36 +10,24 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from forensiq.errors import DestinationError, DestinationExistsError, DestinationFullError, UsageError
 from forensiq.images.base import RescueTarget
 from forensiq.images.output import FileCalls, OutputFile, part_path, publish, remove, sync_folder
+from forensiq.images.raw_batch import UNIT, RawBatch, sparse_batch
 from forensiq.images.raw_parts import RawParts
 from forensiq.images.raw_stored import StoredRaw
-from forensiq.images.sparse import clear_sparse, read_sparse, store_sparse
+from forensiq.images.sparse import clear_sparse, copy_start, read_sparse, store_sparse
 from forensiq.model.chunk import Batch
 from forensiq.model.digest import HashAlgorithm
 from forensiq.model.extent import Extent
 from forensiq.model.image import ClosingFacts, ImageManifest, Segment
 
-__all__ = ["RawBatch", "RawWriter"]
+__all__ = ["RawWriter"]
 
-_UNIT = 64 << 10  # holes are found in this grain; file systems allocate in 4 KiB to 64 KiB
-_ZEROS = bytes(_UNIT)
-_COPIED = 1 << 20
 _MOST_PARTS = 99_999
-
-
-@dataclass(frozen=True, slots=True)
-class RawBatch:
-    """A batch as it is stored: ``data`` is borrowed; ``runs`` are the parts of it (bytes) that are not zero."""
-
-    offset: int
-    data: memoryview
-    runs: tuple[Extent, ...]
 
 
 class RawWriter:
@@ -54,7 +42,7 @@ class RawWriter:
     sitting may be besides. A single file cannot go on elsewhere.
     """
 
-    chunk_size = _UNIT
+    chunk_size = UNIT
     in_place = True
 
     def __init__(
@@ -215,14 +203,7 @@ class RawWriter:
 
     def encode(self, batch: Batch) -> RawBatch:
         """Find what of ``batch`` is zero and need not be written."""
-        runs: list[Extent] = []
-        for unit in Extent(0, len(batch.data)).pieces(_UNIT):
-            if _ZEROS.startswith(batch.data[unit.offset : unit.end]):
-                continue
-            if runs and runs[-1].end == unit.offset:
-                unit = Extent.between(runs.pop().offset, unit.end)
-            runs.append(unit)
-        return RawBatch(batch.offset, batch.data, tuple(runs))
+        return sparse_batch(batch)
 
     def write(self, encoded: RawBatch) -> None:
         """See :meth:`forensiq.images.base.ImageWriter.write`."""
@@ -301,10 +282,7 @@ class RawWriter:
             self._open_segment(index)
             moved = self._open_output
             if before is not None:
-                for piece in Extent(0, self.written - self._segments[index].offset).pieces(_COPIED):
-                    data = memoryview(bytearray(piece.length))
-                    read_sparse(before, piece.offset, data)
-                    moved.append([data])
+                copy_start(before, moved, self.written - self._segments[index].offset)
                 moved.sync()
                 sync_folder(folder, calls=self._calls)
         except (DestinationError, DestinationExistsError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from forensiq.images.output import OutputFile
 from forensiq.model.extent import Extent
 
-__all__ = ["clear_sparse", "read_sparse", "store_sparse"]
+__all__ = ["clear_sparse", "copy_start", "read_sparse", "store_sparse"]
 
 _PIECE = 1 << 20
 _ZEROS = bytes(_PIECE)
@@ -38,3 +38,11 @@ def read_sparse(output: OutputFile, offset: int, buffer: memoryview) -> None:
             buffer[done:] = bytes(len(buffer) - done)
             return
         done += count
+
+
+def copy_start(source: OutputFile, target: OutputFile, length: int) -> None:
+    """Append the first ``length`` bytes of ``source`` to ``target``."""
+    for piece in Extent(0, length).pieces(_PIECE):
+        data = memoryview(bytearray(piece.length))
+        read_sparse(source, piece.offset, data)
+        target.append([data])
