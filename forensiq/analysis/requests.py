@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from forensiq.analysis.content import digest_stream, has_content, largest_readable, opened_stream, pieces
+from forensiq.analysis.content_types import HEAD, content_type, is_mismatch
 from forensiq.analysis.impact import RangeSet, damaged_records, hits_of_entry, rest_of_ranges
+from forensiq.analysis.scan import compile_patterns, free_ranges, scan_pieces, scan_stream, window_pieces
 from forensiq.analysis.tsk import TskError, TskFileSystem, TskImage, TskPool, library
 from forensiq.analysis.volumes import read_volumes
 from forensiq.analysis.walk import Progress, Walk
@@ -52,11 +54,12 @@ class Session:
         self.image = image
         self.channel = channel
         self.cells = cells
-        self.tsk = TskImage(library(), image, image.sector_size, self._count_read)
+        self.tsk = TskImage(library(), image, image.sector_size, self.count_read)
         self._open: dict[tuple[int, int | None, str], TskFileSystem] = {}
         self._pools: dict[int, TskPool] = {}
 
-    def _count_read(self) -> None:
+    def count_read(self) -> None:
+        """Show the parent that something moves."""
         self.cells[_READS] += 1
 
     def pool(self, offset: int) -> TskPool:
@@ -286,6 +289,60 @@ def _read_medium(session: Session, request: Request) -> None:
     session.channel.send(FrameKind.DATA, data)
 
 
+def _scan(session: Session, request: Request) -> None:
+    """Answer with a line for each hit in files, their slack, and (``free``) blocks that are not in use."""
+    fs = session.file_system(request)
+    patterns = compile_patterns(request["texts"], request["expressions"], request["hexes"])
+    largest = largest_readable(session.image.size)
+    channel = session.channel
+    keys = ("partition", "partition_offset", "path", "path_hex", "inode", "stream", "attribute", "allocated")
+
+    def emit(text: str) -> None:
+        entry = json.loads(text)
+        if not has_content(entry) or not entry["size"] or entry["size"] > largest:
+            return
+        facts = {key: entry.get(key) for key in keys}
+        try:
+            for hit in scan_stream(fs, entry, patterns, session.count_read):
+                channel.line(json.dumps(facts | {"area": "slack" if hit.pop("in_slack") else "file"} | hit))
+        except TskError as error:
+            channel.report(inode=entry["inode"], path=entry["path"], message=error.message)
+
+    _run(session, request, _walker(session, request, emit))
+    if not request.get("free"):
+        return
+    window = Window(session.image, fs.offset)
+    facts = dict.fromkeys(keys) | {"partition": int(request["partition"]), "partition_offset": fs.offset}
+    for start, length in free_ranges(fs):
+        session.count_read()
+        for hit in scan_pieces(window_pieces(window, start, length), patterns):
+            hit["offset"] += start
+            channel.line(json.dumps(facts | {"area": "unallocated"} | hit))
+
+
+def _types(session: Session, request: Request) -> None:
+    """Answer with every stream that has content, what its first bytes say it is, and whether its ending disagrees."""
+    fs = session.file_system(request)
+
+    def emit(text: str) -> None:
+        entry = json.loads(text)
+        if not has_content(entry) or not entry["size"]:
+            return
+        try:
+            with opened_stream(fs, entry["inode"], entry.get("attribute")) as stream:
+                head = b"".join(bytes(piece) for piece in pieces(fs, stream, 0, HEAD))
+        except TskError as error:
+            session.channel.report(inode=entry["inode"], path=entry["path"], message=error.message)
+            return
+        found = content_type(head)
+        name = entry["stream"] or entry["path"].rsplit("/", 1)[-1]
+        ending = name.rpartition(".")[2] if "." in name else ""
+        facts = {"content_type": found[0] if found else None, "ending": ending, "mismatch": is_mismatch(ending, found)}
+        session.channel.line(json.dumps(entry | facts))
+
+    _run(session, request, _walker(session, request, emit))
+
+
 HANDLERS: dict[str, Callable[[Session, Request], None]] = {
     "volumes": _volumes,
     "open": _open_file_system,
@@ -294,5 +351,7 @@ HANDLERS: dict[str, Callable[[Session, Request], None]] = {
     "digest": _digest,
     "read": _read,
     "impact": _impact,
+    "scan": _scan,
+    "types": _types,
     "read_medium": _read_medium,
 }

@@ -176,7 +176,8 @@ class Walk:
         """Emit the entries of a directory until one is a directory to go into, or the end."""
         fs, handle, skip = self._fs, self._handle, self._skip
         add_meta, fs_pointer, file, orphans = self._add_meta, fs.pointer, self._file, self._orphans
-        string_at, unpack, size = ctypes.string_at, META.unpack, META.size
+        string_at, unpack = ctypes.string_at, META.unpack_from
+        seen, view = 0, memoryview(b"")
         plain, body, special = self._plain, self._body, level.orphan or fs.is_ntfs
         is_ntfs, emit, head, prefix, times = fs.is_ntfs, self._emit, self._head, level.path, rfc3339_json
         start = level.index
@@ -208,9 +209,10 @@ class Walk:
             if not meta:
                 emit(self._without_metadata(path, exact, address, kind, flags, orphan=level.orphan))
                 continue
-            _, meta_flags, _, meta_type, mode, _, length, uid, gid, m, mn, a, an, c, cn, b, bn = unpack(
-                string_at(meta, size)
-            )
+            if meta != seen:
+                # The library reuses the structure for the next entry: one view serves a whole folder.
+                seen, view = meta, memoryview((ctypes.c_char * META.size).from_address(meta))
+            _, meta_flags, _, meta_type, mode, _, length, uid, gid, m, mn, a, an, c, cn, b, bn = unpack(view)
             if (
                 flags != _ALLOCATED
                 or meta_flags & _UNALLOCATED

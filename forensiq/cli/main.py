@@ -35,6 +35,8 @@ COMMANDS: dict[str, Entry] = {
     "extract": Entry(f"{_HERE}.extract", _ANALYSIS, "A tree of files, with a manifest of digests."),
     "hash": Entry(f"{_HERE}.hash", _ANALYSIS, "Digests of every file; known-file sets."),
     "timeline": Entry(f"{_HERE}.timeline", _ANALYSIS, "When files were made, changed and read."),
+    "search": Entry(f"{_HERE}.search", _ANALYSIS, "Texts and bytes in files, slack and free space."),
+    "types": Entry(f"{_HERE}.types", _ANALYSIS, "What files are, against what their names say."),
     "impact": Entry(f"{_HERE}.impact", _ANALYSIS, "What the unreadable or damaged sectors fall in."),
     "mount": Entry(f"{_HERE}.mount", _ANALYSIS, "Show an image as files, read-only (FUSE)."),
     "unmount": Entry(f"{_HERE}.unmount", _ANALYSIS, "End a mount."),
