@@ -76,7 +76,7 @@ class Resumed(NamedTuple):
 class _Format(NamedTuple):
     chunk_size: Callable[[int], int]
     create: Callable[[ImageSettings], ImageWriter[Any]]
-    resume: Callable[[ImageSettings, int | None, int], Resumed]
+    resume: Callable[[ImageSettings, int | None, int, bool], Resumed]
     worst_case: Callable[[ImageSettings], WorstCase]
     pads_sectors: bool
 
@@ -105,8 +105,8 @@ def _ewf_worst_case(settings: ImageSettings) -> WorstCase:
     return WorstCase(size, segment_count_worst_case(config), min(size, config.segment_size))
 
 
-def _ewf_resumed(settings: ImageSettings, limit: int | None, durable: int) -> Resumed:
-    del durable  # the container itself says what is complete, by the checksums of its sections
+def _ewf_resumed(settings: ImageSettings, limit: int | None, durable: int, rescued: bool) -> Resumed:
+    del durable, rescued  # the container itself says what is complete, by the checksums of its sections
     writer = EwfWriter.resume(_ewf_config(settings), folders=settings.spill, limit=limit, spill=_spill(settings))
     return Resumed(writer, writer.stored, writer.stored_media())
 
@@ -115,7 +115,7 @@ def _spill(settings: ImageSettings) -> SpillFolders | None:
     return SpillFolders(settings.spill) if settings.spill else None
 
 
-def _raw_resumed(settings: ImageSettings, limit: int | None, durable: int) -> Resumed:
+def _raw_resumed(settings: ImageSettings, limit: int | None, durable: int, rescued: bool) -> Resumed:
     # A raw file cannot say what of it is whole: only what was made durable before counts.
     upto = durable if limit is None else min(durable, limit)
     upto = upto if upto >= settings.media_size else upto // RawWriter.chunk_size * RawWriter.chunk_size
@@ -123,6 +123,7 @@ def _raw_resumed(settings: ImageSettings, limit: int | None, durable: int) -> Re
         settings.stem,
         settings.media_size,
         upto,
+        rescued,
         sector_size=settings.sector_size,
         segment_size=settings.segment_size,
         segment_hash=settings.segment_hash,
@@ -194,10 +195,11 @@ def create_image(settings: ImageSettings) -> ImageWriter[Any]:
     return _format(settings.format).create(settings)
 
 
-def resume_image(settings: ImageSettings, *, durable: int, limit: int | None = None) -> Resumed:
+def resume_image(settings: ImageSettings, *, durable: int, limit: int | None = None, rescued: bool = False) -> Resumed:
     """Take up what an interrupted writer of the same settings left; begin where there is nothing.
 
     ``durable`` is how many bytes of the medium were made durable, for formats that cannot tell. ``limit`` drops what
-    lies beyond it, because it was found damaged. Where the image is finished: ``DestinationExistsError``.
+    lies beyond it, because it was found damaged. ``rescued`` keeps what a rescue has put behind that into a raw image.
+    Where the image is finished: ``DestinationExistsError``.
     """
-    return _format(settings.format).resume(settings, limit, durable)
+    return _format(settings.format).resume(settings, limit, durable, rescued)

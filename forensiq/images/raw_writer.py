@@ -123,8 +123,8 @@ class RawWriter:
             self._open_somewhere(self._index(written))
 
     @classmethod
-    def resumed(cls, stem: Path, media_size: int, written: int, **settings: Any) -> RawWriter:  # noqa: ANN401
-        """Return a writer that goes on behind ``written`` bytes; ``settings`` are those of the constructor."""
+    def resumed(cls, stem: Path, media_size: int, written: int, rescued: bool, **settings: Any) -> RawWriter:  # noqa: ANN401
+        """Return a writer that goes on behind ``written`` bytes (see :meth:`resume`); ``settings`` as for a new one."""
         writer = cls(stem, media_size, **settings)
         writer._parts.locate(writer._calls)
         if writer.paths[0].exists():
@@ -138,7 +138,7 @@ class RawWriter:
             if path.exists():
                 publish(path, part_path(path), calls=writer._calls)
         have = writer._sizes_left()
-        writer.resume(min(written, have))
+        writer.resume(min(written, have), rescued=rescued)
         return writer
 
     def stored_media(self) -> StoredRaw:

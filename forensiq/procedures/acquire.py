@@ -20,10 +20,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
-from forensiq.acquisition.inherited import InheritedErrors
-from forensiq.acquisition.map_keeper import MapKeeper
 from forensiq.acquisition.pipeline import run_pipeline
-from forensiq.acquisition.reader import LinearReader, ReadJournal, ReadStrategy
 from forensiq.acquisition.result import PipelineResult
 from forensiq.clock import rfc3339, utc_now
 from forensiq.errors import ExitCode, ImageDamageError, Interrupted
@@ -44,7 +41,9 @@ from forensiq.procedures.evidence import Evidence, open_evidence
 from forensiq.procedures.evidence_files import EvidenceFiles
 from forensiq.procedures.finished import finished_before
 from forensiq.procedures.origin import compare_with_origin
+from forensiq.procedures.reread import second_look
 from forensiq.procedures.session import Session
+from forensiq.procedures.source_reading import Reading
 from forensiq.procedures.verify import verify_image
 from forensiq.sources.faulty import FaultySource
 from forensiq.streams.progress import Progress
@@ -132,6 +131,7 @@ def _acquire(
             session.begin(limit=damaged.offset)
             result = _run(job, session, evidence, sidecars, progress, stop)
         result = session.ended(result)
+        looked = second_look(job, result, evidence, progress, stop) if request.reread and result.complete else ()
         write_block = evidence.protection.end()  # 6
     observed = Observed(
         identity=job.identity,
@@ -151,7 +151,7 @@ def _acquire(
         interruptions=session.state.interruptions if session.state else (),
         item=request.in_case[1],
         ledger_head=ledger_head,
-        findings=job.findings + compare_with_origin(job.origin, result.digests or DigestSet()),
+        findings=job.findings + looked + compare_with_origin(job.origin, result.digests or DigestSet()),
     )
     record = make_record(  # 7
         job.plan,
@@ -169,7 +169,7 @@ def _acquire(
     if result.complete:
         for files, seen_from_there in _records_of_copies(record, job):
             sidecars.copy_to(files, seen_from_there)
-        sidecars.forget_state()
+        sidecars.forget_unfinished()
     sidecars.save_log(record)  # 9
     return record
 
@@ -192,12 +192,6 @@ def _run(
     progress: Progress,
     stop: threading.Event,
 ) -> PipelineResult:
-    def strategy(journal: ReadJournal) -> MapKeeper:
-        reader: ReadStrategy = LinearReader(evidence.source, job.plan.extent, job.plan.retries, journal)
-        if known := job.inherited:
-            reader = InheritedErrors(reader, journal, known)
-        return MapKeeper(reader, journal, save)
-
     def save(media_map: MediaMap) -> None:
         sidecars.save_map(media_map, finished=False)
 
@@ -205,17 +199,18 @@ def _run(
         evidence.protection.check_if_due()
         session.checkpoint()
 
-    return run_pipeline(
-        job.plan,
-        evidence.source,
-        session.writers,
-        progress=progress,
-        on_read_error=lambda error: evidence.protection.check(f"after a read error at byte {error.offset}"),
-        watch=watch,
-        stop=stop,
-        resume=session.resume_point,
-        strategy=strategy,
-    )
+    with Reading(job, session, evidence, progress, stop, save) as reading:
+        return run_pipeline(
+            job.plan,
+            reading.source,
+            session.writers,
+            progress=progress,
+            on_read_error=lambda error: evidence.protection.check(f"after a read error at byte {error.offset}"),
+            watch=watch,
+            stop=stop,
+            resume=session.resume_point,
+            strategy=reading.strategy,
+        )
 
 
 def _damage_in_store(result: PipelineResult, session: Session) -> Extent | None:

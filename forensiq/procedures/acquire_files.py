@@ -134,5 +134,10 @@ class SidecarWriter:
         self._write_json(self._files, self._files.state, state)
 
     def forget_state(self) -> None:
-        """Remove the state: the image is complete and recorded."""
+        """Remove the state: there is nothing to go on from."""
         self._files.state.unlink(missing_ok=True)
+
+    def forget_unfinished(self) -> None:
+        """Remove what only an unfinished acquisition needs: it is complete and recorded. The state goes last."""
+        for path in (self._files.rescue_store, self._files.rescue_map, self._files.state):
+            path.unlink(missing_ok=True)

@@ -67,13 +67,23 @@ class EvidenceFiles:
         """What a resumed acquisition needs; gone when the image is complete."""
         return self._beside(".state.json")
 
+    @property
+    def rescue_store(self) -> Path:
+        """Bytes of a failing drive that wait for their turn; gone when the image is complete."""
+        return self._beside(".rescue.part")
+
+    @property
+    def rescue_map(self) -> Path:
+        """The mapfile of the rescue store (or of a raw image that is its own store); gone with it."""
+        return self._beside(".rescue.map")
+
     def all_sidecars(self) -> Iterator[Path]:
         """Yield every path beside the image itself."""
         yield from (self.record, self.log, self.map, self.blocks, self.state)
 
     def refuse_existing(self) -> None:
         """Raise :class:`~forensiq.errors.DestinationExistsError` where one of them exists."""
-        for path in self.all_sidecars():
+        for path in (*self.all_sidecars(), self.rescue_store, self.rescue_map):
             if path.exists() or path.is_symlink():
                 raise DestinationExistsError(
                     f"{path} exists: an acquisition was written there before",

@@ -124,8 +124,9 @@ class Session:
         settings = self._job.settings[index]
         state = self.state or self._job.state
         assert state is not None
+        rescued = self._job.files[0].rescue_map.exists()
         try:
-            resumed = resume_image(settings, durable=state.durable[index], limit=limit)
+            resumed = resume_image(settings, durable=state.durable[index], limit=limit, rescued=rescued)
         except DestinationExistsError as finished:
             image = open_image(Path(str(finished.facts["path"])), segments_in=settings.spill)
             return _Place(settings, None, settings.media_size, image)

@@ -33,6 +33,8 @@ ANSWER = struct.Struct("<BQ")
 
 _CHILD = "forensiq.sources.expendable_process"
 _START_S = 60.0
+_SILENT = tuple((os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream in (0, 1, 2))
+"""A process that hangs in a read may outlive us: it must not hold the pipes that somebody reads our output from."""
 
 
 class ExpendableSource:
@@ -61,7 +63,7 @@ class ExpendableSource:
             for descriptor in (theirs.fileno(), self._memory.descriptor):
                 os.set_inheritable(descriptor, True)
             argv = [*(command or fixed), *arguments]
-            self._process: int | None = os.posix_spawn(argv[0], argv, os.environ)
+            self._process: int | None = os.posix_spawn(argv[0], argv, os.environ, file_actions=_SILENT)
         finally:
             theirs.close()
             os.set_inheritable(self._memory.descriptor, False)

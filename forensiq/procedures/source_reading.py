@@ -1,0 +1,123 @@
+"""How one sitting reads its source: in order while all is well, rescued in passes where it is not (decision 0030)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from forensiq.acquisition.inherited import InheritedErrors
+from forensiq.acquisition.map_keeper import MapKeeper
+from forensiq.acquisition.reader import LinearReader, ReadJournal, ReadStrategy
+from forensiq.acquisition.rescue import RescueSettings
+from forensiq.acquisition.rescue_reader import EarlierRescue, RescueReader, RescueSetup
+from forensiq.acquisition.rescue_store import RescueStore, load_map, map_saver
+from forensiq.errors import UsageError
+from forensiq.images.base import RescueTarget
+from forensiq.images.raw_writer import RawWriter
+from forensiq.model.media_map import MediaMap
+from forensiq.procedures.acquire_job import AcquisitionJob
+from forensiq.procedures.evidence import Evidence
+from forensiq.procedures.session import Session
+from forensiq.sources.base import Source
+from forensiq.sources.expendable import ExpendableSource
+from forensiq.sources.file import FileSource
+from forensiq.streams.progress import Progress
+
+__all__ = ["Reading"]
+
+
+class Reading:
+    """The source as this sitting reads it, and the strategy; closes what it opened, but not the evidence.
+
+    ``save_map`` makes the map beside the image durable. Raises :class:`~forensiq.errors.UsageError` where another
+    program's rescue does not fit to the source.
+    """
+
+    def __init__(
+        self,
+        job: AcquisitionJob,
+        session: Session,
+        evidence: Evidence,
+        progress: Progress,
+        stop: threading.Event,
+        save_map: Callable[[MediaMap], None],
+    ) -> None:
+        self._job = job
+        self._progress = progress
+        self._stop = stop
+        self._save_map = save_map
+        self.source: Source = evidence.source
+        self._expendable: ExpendableSource | None = None
+        self._earlier: EarlierRescue | None = None
+        self._store: RescueStore | None = None
+        self._store_path, self._map_path = job.files[0].rescue_store, job.files[0].rescue_map
+        if evidence.image is None and job.request.read_timeout is not None:
+            self._expendable = ExpendableSource(evidence.source, job.request.read_timeout)
+            self.source = self._expendable
+        if job.request.ddrescue is not None:
+            self._earlier = _earlier(*job.request.ddrescue, job)
+        self._in_order = evidence.image is not None
+        self._target = self._choose_target(session)
+
+    def _choose_target(self, session: Session) -> RescueTarget:
+        only = session.writers[0] if len(session.writers) == 1 else None
+        in_place = only.rescue_target() if isinstance(only, RawWriter) else None
+        if in_place is not None:
+            return in_place
+        self._store = RescueStore(self._store_path, resume=self._store_path.exists() and self._job.state is not None)
+        return self._store
+
+    def strategy(self, journal: ReadJournal) -> ReadStrategy:
+        """Return how the pipeline reads."""
+        job = self._job
+        reader: ReadStrategy
+        if self._in_order:
+            reader = LinearReader(self.source, job.plan.extent, job.plan.retries, journal)
+        else:
+            reader = RescueReader(self.source, job.plan.extent, journal, self._progress, self._setup())
+        if known := job.inherited:
+            reader = InheritedErrors(reader, journal, known)
+        return MapKeeper(reader, journal, self._save_map)
+
+    def _setup(self) -> RescueSetup:
+        job = self._job
+        resumed = job.state is not None and self._map_path.exists()
+        return RescueSetup(
+            target=self._target,
+            save=map_saver(self._map_path, "What the rescue has got so far; positions are bytes of the medium."),
+            settings=RescueSettings(retries=job.plan.retries),
+            stop=self._stop,
+            known=load_map(self._map_path, job.plan.extent.length) if resumed else None,
+            earlier=self._earlier,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._expendable is not None:
+            self._expendable.close()
+        if self._earlier is not None:
+            self._earlier.image.close()
+        if self._store is not None:
+            self._store.close()
+
+
+def _earlier(image: Path, map_path: Path, job: AcquisitionJob) -> EarlierRescue:
+    """Return what GNU ddrescue got: its image and its map, which count from the start of the source."""
+    if job.plan.extent.offset:
+        raise UsageError("a rescue by ddrescue is of the whole source: leave out the range")
+    media_map = load_map(map_path, job.plan.extent.length)
+    source = FileSource(image, sector_size=job.plan.sector_size)
+    if source.size > job.plan.extent.length:
+        source.close()
+        raise UsageError(
+            f"{image} has {source.size} bytes, the source {job.plan.extent.length}: they do not belong together",
+            path=str(image),
+        )
+    return EarlierRescue(source, media_map)
