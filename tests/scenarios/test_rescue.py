@@ -63,7 +63,7 @@ def test_killed_in_the_middle_of_a_rescue_it_goes_on(tmp_path: Path, image_forma
 def test_a_read_that_does_not_return_ends_the_run_and_it_can_be_resumed(tmp_path: Path) -> None:
     data = medium(tmp_path / "disk.dd")
     with faulty_device(tmp_path / "disk.dd", tmp_path / "rig", hanging=[Extent(512 * 5000, 512)]) as device:
-        arguments = ["acquire", device.path, tmp_path / "X", "--read-timeout", "2", "--json"]
+        arguments = ["acquire", device.path, str(tmp_path / "X"), "--read-timeout", "2", "--json"]
         record = forensiq(*arguments).expect(8).json
         assert record["status"] == "failed"
         assert "not respond" in record["failure"]
@@ -91,7 +91,7 @@ def test_a_rescue_begun_with_ddrescue_is_finished_sealed_and_hashed(tmp_path: Pa
         ]
         subprocess.run(begun, check=True, timeout=120)
         before = len(device.reads())
-        more = ["--continue-ddrescue", tmp_path / "dd.img", tmp_path / "dd.map"]
+        more = ["--continue-ddrescue", str(tmp_path / "dd.img"), str(tmp_path / "dd.map")]
         record = forensiq("acquire", device.path, tmp_path / "X", *more, "--json").expect(3).json
         known = Extent(1 << 20, 1 << 20)
         again = [each.intersect(known) for each in device.reads()[before:]]
