@@ -33,7 +33,7 @@ ANSWER = struct.Struct("<BQ")
 
 _CHILD = "forensiq.sources.expendable_process"
 _START_S = 60.0
-_SILENT = tuple((os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream in (0, 1, 2))
+_SILENT = tuple((os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDONLY, 0) for stream in (0, 1, 2))
 """A process that hangs in a read may outlive us: it must not hold the pipes that somebody reads our output from."""
 
 
