@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["SandboxReport", "enter_sandbox"]
+__all__ = ["SandboxReport", "enter_sandbox", "sandbox_support"]
 
 _SYS_CREATE, _SYS_ADD, _SYS_RESTRICT = 444, 445, 446
 _PR_SET_NO_NEW_PRIVS, _PR_SET_DUMPABLE = 38, 4
@@ -77,6 +77,18 @@ def enter_sandbox(readable: Iterable[str], memory: int) -> SandboxReport:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     version = _landlock(libc, readable)
     return SandboxReport(version, version >= 4, _seccomp(), memory)
+
+
+def sandbox_support() -> tuple[int, bool]:
+    """Return what this machine has, without entering anything: the Landlock version (0: none), libseccomp."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall.restype = ctypes.c_long
+    version = max(0, int(libc.syscall(_SYS_CREATE, None, 0, _VERSION_FLAG)))
+    try:
+        ctypes.CDLL("libseccomp.so.2")
+    except OSError:
+        return version, False
+    return version, True
 
 
 def _landlock(libc: ctypes.CDLL, readable: Iterable[str]) -> int:
