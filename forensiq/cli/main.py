@@ -13,7 +13,7 @@ from forensiq.cli.failure import tell_error, tell_fault, tell_usage
 from forensiq.cli.options import Entry, forensiq_group
 from forensiq.cli.run import OutputMode
 from forensiq.cli.stop import interrupt_on_signals
-from forensiq.cli.streams import forget_stdout, hold_standard_descriptors, writing_results
+from forensiq.cli.streams import flush_or_forget, forget_stdout, hold_standard_descriptors, writing_results
 from forensiq.errors import ForensiqError, Interrupted
 
 __all__ = ["COMMANDS", "main", "program"]
@@ -80,11 +80,13 @@ def main(arguments: list[str] | None = None) -> None:
     threading.excepthook = thread_fault
     interrupt_on_signals()
     try:
-        sys.exit(_run(given, mode))
+        code = _run(given, mode)
     except BrokenPipeError:
-        # Whoever read our output went away; the interpreter must not try to flush into the pipe again.
+        # Whoever read our output went away.
         forget_stdout()
-        sys.exit(_BROKEN_PIPE)
+        code = _BROKEN_PIPE
+    flush_or_forget()
+    sys.exit(code)
 
 
 def _run(arguments: list[str], mode: OutputMode) -> int:

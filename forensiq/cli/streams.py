@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from forensiq.errors import DestinationError
 
-__all__ = ["forget_stderr", "forget_stdout", "hold_standard_descriptors", "writing_results"]
+__all__ = ["flush_or_forget", "forget_stderr", "forget_stdout", "hold_standard_descriptors", "writing_results"]
 
 
 def hold_standard_descriptors() -> None:
@@ -45,6 +45,15 @@ def _forget(number: int) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, number)
     os.close(null)
+
+
+def flush_or_forget() -> None:
+    """Write what is left; where that fails, drop it: at its end the interpreter would turn it into exit code 120."""
+    for stream, forget in ((sys.stdout, forget_stdout), (sys.stderr, forget_stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            forget()
 
 
 @contextmanager

@@ -45,10 +45,11 @@ def test_a_closed_descriptor_never_becomes_an_image(closed: str, disk: Path) -> 
     assert record["digests"]["sha256"] == hashlib.sha256(DATA).hexdigest()
 
 
-def test_a_reader_that_goes_away_does_not_end_an_acquisition(disk: Path) -> None:
+@pytest.mark.parametrize("progress", ["auto", "jsonl"])
+def test_a_reader_that_goes_away_does_not_end_an_acquisition(progress: str, disk: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    words = [sys.executable, "-m", "forensiq", "acquire", str(disk), str(disk.parent / "X")]
+    words = [sys.executable, "-m", "forensiq", "acquire", str(disk), str(disk.parent / "X"), "--progress", progress]
     done = subprocess.run(words, stdout=writing, stderr=writing, check=False, timeout=120)
     os.close(writing)
     assert done.returncode == 0
