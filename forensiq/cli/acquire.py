@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +103,14 @@ def command(run: Run, source: str, output: Path | None, format_: str, **given: A
         return ExitCode.OK
     progress = Progress(0)
 
-    def started(plan: PlanFacts) -> None:
-        if not run.json:
-            show_start(run, plan)
+    with run.stoppable() as stop, ExitStack() as view:
 
-    with run.stoppable() as stop, run.watch(progress):
+        def started(plan: PlanFacts) -> None:
+            if not run.json:
+                show_start(run, plan)
+            # Only now: a live view and what is printed meanwhile would garble each other.
+            view.enter_context(run.watch(progress, sector_size=plan.source.sector_size))
+
         record = acquire(request, progress=progress, stop=stop, on_start=started)
     if run.json:
         run.result(record)

@@ -16,6 +16,7 @@ from forensiq.procedures.acquire_job import PlanFacts
 __all__ = ["show_end", "show_plan", "show_start"]
 
 _SHOWN_RANGES = 5
+DIGEST_NAMES = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256", "sha512": "SHA-512", "blake3": "BLAKE3"}
 
 
 def _facts(run: Run, rows: list[tuple[str, str]]) -> None:
@@ -129,7 +130,7 @@ def show_end(run: Run, record: AcquisitionRecord) -> None:
     run.print(f"  {title}    {duration(record.elapsed_s)}, {rate(record.bytes_per_second)}", style=style)
     rows: list[tuple[str, str]] = []
     for name, text in record.digests.to_json().items():
-        rows.append((name.upper(), text))
+        rows.append((DIGEST_NAMES[name], text))
     if record.digests:
         rows.append(("of", record.digest_coverage))
     if record.unreadable:
