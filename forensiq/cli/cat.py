@@ -10,6 +10,7 @@ import click
 
 from forensiq.cli.image_options import image_options
 from forensiq.cli.options import PATH, forensiq_command
+from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.errors import UsageError
 from forensiq.model.jsonable import to_json
@@ -29,6 +30,7 @@ __all__ = ["command"]
 @click.option("--slack", is_flag=True, help="Go on to the end of the last block.")
 @click.option("--partition", type=int, metavar="N", help="In this partition.")
 @image_options
+@recorded("image")
 def command(
     run: Run,
     image: Path,

@@ -8,9 +8,10 @@ import click
 
 from forensiq.cli.image_options import image_options
 from forensiq.cli.options import PATH, forensiq_command
+from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, exact_size, visible
-from forensiq.errors import ExitCode
+from forensiq.errors import ExitCode, UsageError
 from forensiq.procedures.extract import extract_files
 from forensiq.procedures.partitions import image_reference
 
@@ -23,6 +24,7 @@ __all__ = ["command"]
 @click.option("--deleted", is_flag=True, help="Deleted files too, in a folder of their own.")
 @click.option("--partition", type=int, metavar="N", help="Only from this partition.")
 @image_options
+@recorded("image")
 def command(
     run: Run,
     image: Path,
@@ -38,10 +40,11 @@ def command(
     Names are made safe, links are listed and not made, times are kept.
     """
     if len(places) > 2:
-        raise click.UsageError("expected [PATH] DIR after the image")
+        raise UsageError("expected [PATH] DIR after the image")
     reference = image_reference(image, image_format=image_format, sector_size=sector_size, segments_in=segments_in)
     path = places[0] if len(places) == 2 else None
     summary = extract_files(reference, Path(places[-1]), path=path, partition=partition, deleted=deleted)
+    run.record(Path(summary.manifest), files=summary.written, manifest_sha256=summary.manifest_sha256)
     if run.json:
         run.result(summary)
     else:

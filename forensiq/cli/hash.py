@@ -10,6 +10,7 @@ import click
 
 from forensiq.cli.image_options import image_options, tell_rest
 from forensiq.cli.options import HASH, PATH, forensiq_command
+from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, visible
 from forensiq.errors import ExitCode
@@ -34,6 +35,7 @@ __all__ = ["command"]
 @click.option("--unknown-only", is_flag=True, help="Leave out what a known set has.")
 @click.option("--partition", type=int, metavar="N", help="Only this partition.")
 @image_options
+@recorded("image")
 def command(
     run: Run,
     image: Path,

@@ -8,6 +8,7 @@ import click
 
 from forensiq.cli.image_options import image_options
 from forensiq.cli.options import PATH, SIZE, forensiq_command
+from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, exact_size, size, visible
 from forensiq.errors import ExitCode, UsageError
@@ -47,6 +48,7 @@ _KINDS = {
     "--range", "ranges", nargs=2, type=SIZE, multiple=True, metavar="OFFSET LENGTH", help="A range. Repeatable."
 )
 @image_options
+@recorded("image")
 def command(
     run: Run,
     image: Path,
@@ -69,6 +71,7 @@ def command(
         given = tuple(Extent(offset, length) for offset, length in ranges)
         sources = (*sources, DamageSource("command line", given))
     record = impact_of(reference, sources)
+    run.record(damaged_bytes=record.damaged_bytes, files_hit=record.files_hit, summary=record.summary)
     if run.json:
         run.result(record)
     else:

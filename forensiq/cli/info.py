@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from forensiq.cli.options import PATH, forensiq_command
+from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, exact_size, number, visible
 from forensiq.errors import ExitCode
@@ -33,6 +34,7 @@ _LABELS = {
     "--segments-in", type=PATH, multiple=True, metavar="DIR", help="Look for segments in this folder, too (repeatable)."
 )
 @click.option("--format", "image_format", metavar="FORMAT", help="e01, ex01 or raw, where the content does not tell.")
+@recorded("image")
 def command(run: Run, image: Path, segments_in: tuple[Path, ...], image_format: str | None) -> ExitCode | None:
     """Tell what an image says of itself, without reading its data: nothing is verified."""
     information = inspect_image(image, segments_in=segments_in, image_format=image_format)

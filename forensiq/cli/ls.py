@@ -10,6 +10,7 @@ import click
 
 from forensiq.cli.image_options import image_options, tell_rest
 from forensiq.cli.options import PATH, forensiq_command
+from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, visible
 from forensiq.errors import ExitCode
@@ -36,6 +37,7 @@ _STATES = {
 @click.option("--deleted", is_flag=True, help="Only deleted and orphan entries.")
 @click.option("--partition", type=int, metavar="N", help="Only this partition, by its number in 'partitions'.")
 @image_options
+@recorded("image")
 def command(
     run: Run,
     image: Path,

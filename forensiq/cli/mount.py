@@ -10,6 +10,7 @@ import click
 
 from forensiq.cli.image_options import MOUNT_POINT, image_options
 from forensiq.cli.options import PATH, forensiq_command
+from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import visible
 from forensiq.errors import ForensiqError
@@ -26,6 +27,7 @@ __all__ = ["command"]
 @click.option("--allow-other", is_flag=True, help="Other users may look too (FUSE must allow it).")
 @click.option("--foreground", is_flag=True, help="Stay until it is unmounted.")
 @image_options
+@recorded("image")
 def command(
     run: Run,
     image: Path,
@@ -49,6 +51,7 @@ def command(
         "forensiq",
         "mount",
         "--foreground",
+        "--quiet",
         str(image.absolute()),
         str(directory.absolute()),
     ]

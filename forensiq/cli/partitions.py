@@ -8,6 +8,7 @@ import click
 
 from forensiq.cli.image_options import image_options
 from forensiq.cli.options import PATH, forensiq_command
+from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, exact_size, size, visible
 from forensiq.model.finding import Severity
@@ -27,6 +28,7 @@ _SCHEMES = {
 @forensiq_command("partitions", example="forensiq partitions evidence/ITEM-1.E01")
 @click.argument("image", type=PATH)
 @image_options
+@recorded("image")
 def command(
     run: Run, image: Path, image_format: str | None, sector_size: int | None, segments_in: tuple[Path, ...]
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from forensiq.cli.options import PATH, SIZE, forensiq_command
+from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import number, size, visible
 from forensiq.errors import ExitCode
@@ -37,6 +38,7 @@ _MARK = {
 @click.option("--segment-size", type=SIZE, help="Largest size of a file (E01: 1500MiB; raw: one file).")
 @click.option("--no-probe", is_flag=True, help="Send no identify or SMART command to the drive.")
 @click.option("--allow-low-space", is_flag=True, help="Too little room for the worst case is no reason against.")
+@recorded("source")
 def command(
     run: Run,
     source: str,
@@ -59,6 +61,7 @@ def command(
         allow_low_space=allow_low_space,
     )
     result = preflight(request)
+    run.record(go=result.go, summary=result.summary)
     if run.json:
         run.result(result)
     else:

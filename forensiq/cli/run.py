@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 
@@ -14,6 +16,9 @@ from forensiq.cli.progress_view import Counters, watch
 from forensiq.cli.stop import stop_request
 from forensiq.cli.streams import forget_stderr, forget_stdout, writing_results
 from forensiq.cli.text import printable
+
+if TYPE_CHECKING:
+    from forensiq.procedures.custody_step import CustodyStep
 
 __all__ = ["OutputMode", "Run"]
 
@@ -29,13 +34,15 @@ class Run:
     """What a command needs besides its own arguments.
 
     Results go to stdout: :meth:`result` and :meth:`results` in JSON mode, :meth:`print` and :meth:`table` else.
-    :meth:`note` and :meth:`warn` go to stderr.
+    :meth:`note` and :meth:`warn` go to stderr. ``step`` is the step in the ledger of the
+    case that ``--case`` names, ``None`` without one.
     """
 
     def __init__(self, *, json: bool, quiet: bool, progress: str) -> None:
         self.json = json
         self.quiet = quiet
         self.progress_mode = progress
+        self.step: CustodyStep | None = None
         self._working = False
         self._out: Console | None = None
         self._err: Console | None = None
@@ -94,6 +101,12 @@ class Run:
             self.error_console.print(text, style=style, soft_wrap=True)
         except OSError:
             forget_stderr()
+
+    def record(self, *files: Path, **facts: object) -> None:
+        """Add facts to the end of the step, and bind files that lie in the case; nothing without a case."""
+        if self.step is not None:
+            self.step.result(**facts)  # type: ignore[arg-type]
+            self.step.file(*files)
 
     def watch(self, counters: Counters, *, sector_size: int | None = None) -> AbstractContextManager[None]:
         """Inside, show ``counters`` on stderr as the options say; unreadable areas in sectors of ``sector_size``."""

@@ -10,6 +10,7 @@ import click
 
 from forensiq.cli.image_options import image_options, tell_rest
 from forensiq.cli.options import PATH, forensiq_command
+from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, visible
 from forensiq.errors import ExitCode
@@ -28,6 +29,7 @@ __all__ = ["command"]
 @click.option("--files-only", is_flag=True, help="Not in free space.")
 @click.option("--partition", type=int, metavar="N", help="Only this partition.")
 @image_options
+@recorded("image")
 def command(
     run: Run,
     image: Path,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from forensiq.cli.options import PATH
 from forensiq.errors import SigningKeyError
-from forensiq.procedures.keys import KeyChoice, choose_key
+
+if TYPE_CHECKING:
+    from forensiq.procedures.keys import KeyChoice
 
 __all__ = ["key_choice", "signing_options"]
 
@@ -34,6 +36,8 @@ def signing_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def key_choice(key: Path | None, passphrase_fd: int | None, *, confirm: bool = False) -> KeyChoice:
     """Return the key that was named; its passphrase is asked on a terminal if nothing else gives it."""
+    # Only who signs pays for loading the cryptography: every listing has these options.
+    from forensiq.procedures.keys import choose_key
 
     def prompt(question: str) -> str:
         if not sys.stdin.isatty():

@@ -12,6 +12,7 @@ import click
 
 from forensiq.cli.image_options import image_options, tell_rest
 from forensiq.cli.options import PATH, forensiq_command
+from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import visible
 from forensiq.errors import ExitCode, UsageError
@@ -36,6 +37,7 @@ _AT_ONCE = 2000
 @click.option("--mount-point", default="/", show_default=True, metavar="TEXT", help="What body-file paths begin with.")
 @click.option("--partition", type=int, metavar="N", help="Only this partition.")
 @image_options
+@recorded("image")
 def command(
     run: Run,
     image: Path,

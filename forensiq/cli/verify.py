@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from forensiq.cli.options import PATH, forensiq_command
+from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, duration, exact_size, number, rate, visible
 from forensiq.errors import ExitCode
 from forensiq.model.finding import Finding, Severity
 from forensiq.model.records import DamageFacts, VerificationRecord
 from forensiq.procedures.progress import Progress
-from forensiq.procedures.verify import exit_code_of, verify_image
+from forensiq.procedures.verify import exit_code_of, recorded_facts, verify_image
 
 __all__ = ["command"]
 
@@ -43,6 +44,7 @@ _SHOWN = 20
     "--segments-in", type=PATH, multiple=True, metavar="DIR", help="Look for segments in this folder, too (repeatable)."
 )
 @click.option("--format", "image_format", metavar="FORMAT", help="e01, ex01 or raw, where the content does not tell.")
+@recorded("image")
 def command(
     run: Run,
     image: Path,
@@ -70,7 +72,9 @@ def command(
             image_format=image_format,
             progress=progress,
             stop=stop,
+            ledger_head=run.step.head if run.step is not None else None,
         )
+    run.record(**recorded_facts(record))
     if run.json:
         run.result(record)
     else:

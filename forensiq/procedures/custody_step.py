@@ -10,7 +10,7 @@
 
 Without a case (``case_dir`` is ``None``) nothing is written and ``step.head`` is ``None``. The key is opened before the
 work starts, so a passphrase is asked for at once and not after ten hours. A step that ends by an exception is
-``aborted``, with the error's class and message, and the exception goes on.
+``aborted``, with the error's class, message and exit code, and the exception goes on.
 """
 
 from __future__ import annotations
@@ -22,13 +22,16 @@ from pathlib import Path
 from forensiq.custody.case_folder import CaseFolder, hash_file
 from forensiq.custody.ledger import head_after
 from forensiq.custody.signing import Signer
-from forensiq.errors import ForensiqError
+from forensiq.errors import ExitCode, ForensiqError
 from forensiq.model.ledger import LedgerEntry, LedgerHead
 from forensiq.procedures.case_items import evidence_stem
 from forensiq.procedures.case_ledger import acting_user, append_event
 from forensiq.procedures.keys import KeyChoice, open_signer
 
 __all__ = ["CustodyStep", "custody_step", "evidence_stem"]
+
+_READER_WENT_AWAY = 141
+"""What the program ends with when nobody reads its standard output any more, as a shell shows SIGPIPE."""
 
 
 class CustodyStep:
@@ -93,12 +96,19 @@ def custody_step(
     try:
         yield step
     except BaseException as error:
-        facts: dict[str, object] = {"error": type(error).__name__, "message": str(error)[:2000], **step.facts}
-        if isinstance(error, ForensiqError):
-            facts["exit_code"] = int(error.exit_code)
+        told = {"error": type(error).__name__, "message": str(error)[:2000], "exit_code": _exit_code(error)}
+        facts: dict[str, object] = {**step.facts, **told}
         _end(folder, signer, who, action, started, step, "aborted", facts)
         raise
     _end(folder, signer, who, action, started, step, step.outcome, step.facts)
+
+
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, ForensiqError):
+        return int(error.exit_code)
+    if isinstance(error, KeyboardInterrupt):
+        return int(ExitCode.INTERRUPTED)
+    return _READER_WENT_AWAY if isinstance(error, BrokenPipeError) else int(ExitCode.FAULT)
 
 
 def _end(

@@ -17,6 +17,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from forensiq.clock import monotonic, rfc3339, utc_now
@@ -27,6 +28,7 @@ from forensiq.model.digest import DEFAULT_ALGORITHMS, DigestSet, HashAlgorithm
 from forensiq.model.extent import Extent, subtract
 from forensiq.model.finding import Cause, Damage, Finding, Severity
 from forensiq.model.image import Segment
+from forensiq.model.ledger import LedgerHead
 from forensiq.model.records import DamageFacts, VerificationRecord
 from forensiq.model.reference import AcquisitionReference
 from forensiq.procedures.environment import tool_facts
@@ -45,7 +47,7 @@ from forensiq.verification.content import ContentResult, check_content, join_dam
 from forensiq.verification.files import hash_segments, segment_file
 from forensiq.verification.verdict import Observations, Scope, Verdict, exit_code_of, judge
 
-__all__ = ["exit_code_of", "verify_image"]
+__all__ = ["exit_code_of", "recorded_facts", "verify_image"]
 
 Hashed = tuple[tuple[Segment, ...], tuple[Finding, ...]]
 
@@ -62,6 +64,7 @@ def verify_image(
     algorithms: Sequence[HashAlgorithm] = (),
     reference: AcquisitionReference | None = None,
     read_back: bool = False,
+    ledger_head: LedgerHead | None = None,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> VerificationRecord:
@@ -70,7 +73,8 @@ def verify_image(
     ``sample`` checks only that many percent of the medium, chosen at random, and says what that is worth.
     ``algorithms`` are computed besides those that there is something to compare with. ``reference`` stands in for the
     record beside the image. ``read_back`` drops the files from the page cache first, so that they are read from where
-    they are stored. :func:`exit_code_of` gives the exit code of the result.
+    they are stored. ``ledger_head`` is where the ledger of the case ended when this began. :func:`exit_code_of` gives
+    the exit code of the result.
 
     Raises :class:`~forensiq.errors.ImageFormatError` where there is no image to verify, and
     :class:`~forensiq.errors.Interrupted` when ``stop`` was set.
@@ -95,7 +99,18 @@ def verify_image(
         if second_opinion:
             run.opinion, notes = ask_libewf(image, run.paths(), run.content, run.progress)
             run.findings += notes
-        return run.record(path, read_back)
+        return replace(run.record(path, read_back), ledger_head=ledger_head)
+
+
+def recorded_facts(record: VerificationRecord) -> dict[str, object]:
+    """Return what the ledger of a case says of a verification: verdict, digests that were computed, damage."""
+    return {
+        "verdict": record.verdict,
+        "scope": record.scope,
+        "summary": record.summary,
+        "media_digests": {name: each.computed for name, each in record.digests.items() if each.computed is not None},
+        "damaged_sectors": sum(each.sectors for each in record.damage),
+    }
 
 
 class _Run:
