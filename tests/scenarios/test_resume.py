@@ -128,16 +128,16 @@ def start(folder: Path, *more: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
 def test_stopped_by_a_signal_it_goes_on(tmp_path: Path, image_format: str, sign: signal.Signals) -> None:
     with (tmp_path / "disk.dd").open("wb") as file:
-        file.truncate(5 << 28)
+        file.truncate(5 << 27)
         file.write(b"first sector")
-        file.seek((5 << 28) - 512)
+        file.seek((5 << 27) - 512)
         file.write(b"last sector")
-    process = start(tmp_path, "--format", image_format, "--hash", "sha256", "--block-hash-size", "none", "--no-verify")
+    process = start(tmp_path, "--format", image_format, "--hash", "md5", "--block-hash-size", "none", "--no-verify")
     first = tmp_path / ("out/X.E01.part" if image_format == "e01" else "out/X.dd.part")
     deadline = monotonic() + 60
     while not first.exists() and monotonic() < deadline and process.poll() is None:
         sleep(0.02)
-    sleep(0.3)
+    sleep(0.1)
     process.send_signal(sign)
     out, _ = process.communicate(timeout=60)
     if process.returncode == 0:
@@ -151,7 +151,7 @@ def test_stopped_by_a_signal_it_goes_on(tmp_path: Path, image_format: str, sign:
     assert record["interruptions"][0]["reason"]
     assert record["verification"]["verdict"] == "verified"
     with (tmp_path / "disk.dd").open("rb") as file:
-        assert record["digests"]["sha256"] == hashlib.file_digest(file, "sha256").hexdigest()
+        assert record["digests"]["md5"] == hashlib.file_digest(file, "md5").hexdigest()
 
 
 def test_with_nothing_to_resume_it_starts_and_on_a_finished_image_it_verifies(tmp_path: Path) -> None:
