@@ -26,6 +26,7 @@ COMMANDS: dict[str, Entry] = {
     "devices": Entry(f"{_HERE}.devices", _ACQUISITION, "Drives of this machine, their state and protection."),
     "preflight": Entry(f"{_HERE}.preflight", _ACQUISITION, "Go or no-go for an acquisition, with reasons."),
     "acquire": Entry(f"{_HERE}.acquire", _ACQUISITION, "Copy a drive into an image, verified."),
+    "clone": Entry(f"{_HERE}.clone", _ACQUISITION, "Copy a drive or an image to a drive, sector by sector."),
     "verify": Entry(f"{_HERE}.verify", _ACQUISITION, "Is an image still what was acquired?"),
     "info": Entry(f"{_HERE}.info", _ACQUISITION, "What is known about an image."),
     "convert": Entry(f"{_HERE}.convert", _ACQUISITION, "The same media bytes in another format."),

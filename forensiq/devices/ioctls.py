@@ -16,10 +16,20 @@ from dataclasses import dataclass
 
 from forensiq.errors import SourceError
 
-__all__ = ["Geometry", "geometry", "open_device", "opened", "read_only_flag", "set_read_only_flag", "size_of"]
+__all__ = [
+    "Geometry",
+    "flush_buffers",
+    "geometry",
+    "open_device",
+    "opened",
+    "read_only_flag",
+    "set_read_only_flag",
+    "size_of",
+]
 
 _BLKROSET = 0x125D
 _BLKROGET = 0x125E
+_BLKFLSBUF = 0x1261
 _BLKSSZGET = 0x1268
 _BLKPBSZGET = 0x127B
 _BLKGETSIZE64 = 0x80081272 if sys.maxsize > 2**32 else 0x80041272
@@ -80,6 +90,11 @@ def read_only_flag(descriptor: int) -> bool:
 def set_read_only_flag(descriptor: int, value: bool) -> None:
     """Set the kernel's read-only flag of an open device (``CAP_SYS_ADMIN``). Raises ``OSError``."""
     fcntl.ioctl(descriptor, _BLKROSET, struct.pack("i", int(value)))
+
+
+def flush_buffers(descriptor: int) -> None:
+    """Let the kernel forget what it has cached of an open device, so that it is read anew. Raises ``OSError``."""
+    fcntl.ioctl(descriptor, _BLKFLSBUF)
 
 
 def _ask(descriptor: int, request: int, form: str) -> int:

@@ -23,7 +23,11 @@ FORMATS: dict[str, Callable[[OpenRequest], EvidenceImage]] = {
     "e01": open_e01,
     "ex01": open_ex01,
     "raw": lambda request: RawImage(
-        request.path, sector_size=request.sector_size or 512, folders=request.folders, known=request.known
+        request.path,
+        sector_size=request.sector_size or 512,
+        folders=request.folders,
+        known=request.known,
+        medium_size=request.medium_size,
     ),
 }
 """Format name → what opens it."""
@@ -36,12 +40,14 @@ def open_image(
     segments_in: Sequence[Path] = (),
     lenient: bool = False,
     sector_size: int | None = None,
+    medium_size: int | None = None,
 ) -> EvidenceImage:
     """Open the image that ``path`` (any file of it) belongs to.
 
     ``format`` is a name in :data:`FORMATS`; without it the content tells. ``segments_in`` are further folders where
     segments are looked for, besides the places that a record beside the image names. ``sector_size`` (bytes) is for
-    formats that do not say it; without it the record does, else it is 512. Raises
+    formats that do not say it; without it the record does, else it is 512. ``medium_size`` (bytes) is for a
+    raw medium that ends before its device does. Raises
     :class:`~forensiq.errors.ImageFormatError` for what is no image, or none that forensiq knows, and
     :class:`~forensiq.errors.MissingSegmentError` for an incomplete set; with ``lenient`` such a set opens as far as it
     can be read and says in its findings what is not there.
@@ -56,4 +62,4 @@ def open_image(
     if sector_size is None and reference is not None:
         sector_size = reference.sector_size
     known = record.segment_paths() if record else ()
-    return FORMATS[name](OpenRequest(path, tuple(segments_in), known, lenient, sector_size))
+    return FORMATS[name](OpenRequest(path, tuple(segments_in), known, lenient, sector_size, medium_size))

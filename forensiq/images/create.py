@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from forensiq.errors import UsageError
 from forensiq.images.base import ImageWriter
+from forensiq.images.clone import CloneTarget, CloneWriter
 from forensiq.images.ewf import layout
 from forensiq.images.ewf.chunk import Compression
 from forensiq.images.ewf.config import DEFAULT_SEGMENT_SIZE, EwfConfig, segment_count_worst_case, worst_case_size
@@ -41,6 +42,7 @@ class ImageSettings:
 
     ``segment_size`` of ``None`` is the format's own default. ``set_identifier`` is used by formats that have one.
     ``spill`` are folders where the image goes on, one after the other, when there is no room left.
+    ``clone`` is for the format of that name, which has no file at ``stem``.
     """
 
     format: str
@@ -55,6 +57,7 @@ class ImageSettings:
     physical: bool = True
     removable: bool = False
     spill: tuple[Path, ...] = ()
+    clone: CloneTarget | None = None
 
 
 class WorstCase(NamedTuple):
@@ -150,6 +153,24 @@ def _raw_worst_case(settings: ImageSettings) -> WorstCase:
     return WorstCase(settings.media_size, -(-settings.media_size // part), min(part, settings.media_size))
 
 
+def _clone_target(settings: ImageSettings) -> CloneTarget:
+    if settings.clone is None:
+        raise UsageError("a clone needs a target")
+    return settings.clone
+
+
+def _clone_writer(settings: ImageSettings) -> CloneWriter:
+    return CloneWriter(_clone_target(settings), settings.media_size, sector_size=settings.sector_size)
+
+
+def _clone_resumed(settings: ImageSettings, limit: int | None, durable: int, rescued: bool) -> Resumed:
+    del rescued  # a rescue goes into a store of its own first
+    upto = durable if limit is None else min(durable, limit)
+    upto = upto if upto >= settings.media_size else upto // CloneWriter.chunk_size * CloneWriter.chunk_size
+    writer = CloneWriter.resumed(_clone_target(settings), settings.media_size, upto, sector_size=settings.sector_size)
+    return Resumed(writer, writer.written, writer.stored_media())
+
+
 WRITABLE: Mapping[str, _Format] = {
     "e01": _Format(
         lambda sector: _SECTORS_PER_CHUNK * sector,
@@ -159,6 +180,9 @@ WRITABLE: Mapping[str, _Format] = {
         True,
     ),
     "raw": _Format(lambda _: RawWriter.chunk_size, _raw_writer, _raw_resumed, _raw_worst_case, False),
+    "clone": _Format(
+        lambda _: CloneWriter.chunk_size, _clone_writer, _clone_resumed, lambda _: WorstCase(0, 1, 0), False
+    ),
 }
 
 

@@ -38,19 +38,28 @@ class RawImage:
     parallel_reads = 1
 
     def __init__(
-        self, path: Path, *, sector_size: int = 512, folders: Sequence[Path] = (), known: Sequence[Path] = ()
+        self,
+        path: Path,
+        *,
+        sector_size: int = 512,
+        folders: Sequence[Path] = (),
+        known: Sequence[Path] = (),
+        medium_size: int | None = None,
     ) -> None:
         """Open the image that starts with ``path``; ``sector_size`` (bytes) is not in it and has to be said.
 
         Later parts are looked for in ``folders`` and among the ``known`` paths, besides the folder of the first one.
+        With ``medium_size`` (bytes) the image is the start of this one file or device, whatever its name.
 
         Raises :class:`ImageFormatError` where there are no bytes, :class:`~forensiq.errors.MissingSegmentError` where a
         part of a set is missing, :class:`~forensiq.errors.SourceError` where it cannot be opened.
         """
         if path.is_dir():
             raise ImageFormatError(f"{path} is a folder, not an image", path=str(path))
-        self._files = FileSequence(find_parts(path, folders, known) if is_first_part(path.name) else [path])
-        self.size = self._files.size
+        self._files = FileSequence(
+            find_parts(path, folders, known) if is_first_part(path.name) and medium_size is None else [path]
+        )
+        self.size = self._files.size if medium_size is None else min(self._files.size, medium_size)
         self.sector_size = sector_size
         if not self.size:
             self._files.close()
@@ -66,6 +75,7 @@ class RawImage:
         result: list[Segment] = []
         for number, (path, size) in enumerate(zip(self._files.paths, self._files.sizes, strict=True), 1):
             name = path.name if path.parent == self._files.paths[0].parent else str(path.absolute())
+            size = min(size, self.size - position)
             result.append(Segment(number, name, size, media=Extent(position, size)))
             position += size
         return tuple(result)
@@ -110,7 +120,7 @@ class RawImage:
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """See :meth:`forensiq.images.base.EvidenceImage.read_into`."""
         try:
-            return self._files.read_into(offset, buffer)
+            return self._files.read_into(offset, buffer[: max(0, self.size - offset)])
         except SourceReadError as error:
             raise ImageDamageError(
                 f"{error.length} bytes at offset {offset} of the image cannot be read: {os.strerror(error.errno)}",

@@ -21,10 +21,12 @@ __all__ = [
     "AcquisitionRecord",
     "BlockDigestFacts",
     "ClockFacts",
+    "CloneFacts",
     "CopyFacts",
     "DamageFacts",
     "DestinationFacts",
     "DigestComparison",
+    "ExcessFacts",
     "ImageFacts",
     "Interruption",
     "MapFacts",
@@ -88,6 +90,41 @@ class CopyFacts:
     image: ImageFacts | None
     failure: str | None = None
     verification: VerificationRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExcessFacts:
+    """What lies behind the medium on the target of a clone; offset and length in bytes of the target.
+
+    ``mode`` is ``keep`` or ``fill``. ``verdict`` is ``unchanged`` or ``changed`` (kept), ``zeros`` or ``not zeros``
+    (filled), or ``not checked``.
+    """
+
+    mode: str
+    offset: int
+    length: int
+    sha256_before: str | None = None
+    sha256_after: str | None = None
+    verdict: str = "not checked"
+
+
+@dataclass(frozen=True, slots=True)
+class CloneFacts:
+    """The target of a clone. Sizes in bytes; ``truncated`` is what of the source had no room on it.
+
+    ``held_data`` says by what it was seen to hold data before; ``confirmed`` how it was named the second time.
+    """
+
+    target: str
+    kind: str
+    size: int
+    sector_size: int | None = None
+    model: str | None = None
+    serial: str | None = None
+    held_data: str | None = None
+    confirmed: str | None = None
+    truncated: int = 0
+    excess: ExcessFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +284,7 @@ class AcquisitionRecord:
     block_digests: BlockDigestFacts | None = None
     verification: VerificationRecord | None = None
     copies: tuple[CopyFacts, ...] = ()
+    clone: CloneFacts | None = None
     preflight: Mapping[str, str] = field(default_factory=dict)
     probe_commands: tuple[AskedCommand, ...] = ()
     statistics: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)

@@ -31,10 +31,12 @@ from forensiq.model.ledger import LedgerHead
 from forensiq.model.media_map import MediaMap
 from forensiq.model.records import AcquisitionRecord, CopyFacts, ImageFacts, VerificationRecord
 from forensiq.procedures.acquire_files import SidecarWriter, image_path
-from forensiq.procedures.acquire_job import AcquisitionJob, PlanFacts, plan_job
+from forensiq.procedures.acquire_job import AcquisitionJob, PlanFacts, plan_job, with_excess
 from forensiq.procedures.acquire_request import AcquireRequest
 from forensiq.procedures.acquisition_record import Observed, make_record
 from forensiq.procedures.case_choice import bind_acquisition, placed_in_case
+from forensiq.procedures.clone_check import verify_clone
+from forensiq.procedures.clone_target import hold_target
 from forensiq.procedures.custody_step import custody_step
 from forensiq.procedures.environment import clock_facts, tool_facts
 from forensiq.procedures.evidence import Evidence, open_evidence
@@ -65,8 +67,13 @@ def exit_code_of(record: AcquisitionRecord) -> ExitCode:
     return ExitCode.UNREADABLE_SECTORS if record.unreadable else ExitCode.OK
 
 
-def prepare(request: AcquireRequest, stack: ExitStack) -> tuple[Evidence, AcquisitionJob]:
-    """Do steps 1 to 3: the source is open and protected until ``stack`` is left, and nothing is written."""
+def prepare(
+    request: AcquireRequest, stack: ExitStack, holding: ExitStack | None = None
+) -> tuple[Evidence, AcquisitionJob]:
+    """Do steps 1 to 3: the source is open and protected until ``stack`` is left, and nothing is written.
+
+    The target of a clone is held until ``holding`` is left.
+    """
     request.check()  # 1
     evidence = stack.enter_context(  # 2
         open_evidence(
@@ -78,7 +85,7 @@ def prepare(request: AcquireRequest, stack: ExitStack) -> tuple[Evidence, Acquis
     )
     if request.practice_faults is not None:
         evidence = dataclasses.replace(evidence, source=FaultySource(evidence.source, request.practice_faults))
-    return evidence, plan_job(request, evidence)  # 3
+    return evidence, plan_job(request, evidence, (holding or stack).enter_context(hold_target(request, evidence)))  # 3
 
 
 def plan_only(request: AcquireRequest) -> PlanFacts:
@@ -103,7 +110,10 @@ def acquire(
     case, item, key = request.in_case
     parameters = {"source": request.source, "item": item, "command": list(request.command)}
     with custody_step(case, "acquire", parameters, key=key) as step:
-        record = finished_before(request, progress, stop) or _acquire(request, step.head, progress, stop, on_start)
+        record = finished_before(request, progress, stop)
+        if record is None:
+            with ExitStack() as holding:
+                record = _acquire(request, step.head, progress, stop, on_start, holding)
         bind_acquisition(step, record, request)
     return record
 
@@ -114,13 +124,15 @@ def _acquire(
     progress: Progress,
     stop: threading.Event,
     on_start: Callable[[PlanFacts], None] | None,
+    holding: ExitStack,
 ) -> AcquisitionRecord:
     started = rfc3339(utc_now())
     with ExitStack() as stack:
-        evidence, job = prepare(request, stack)
+        evidence, job = prepare(request, stack, holding)
         sidecars = SidecarWriter(job.files[0], job.plan)
         if on_start is not None:
             on_start(job.facts)
+        job = with_excess(job, stop)
         stack.callback(sidecars.release_room)
         sidecars.hold_room((each.stem.parent for each in job.files), resuming=job.state is not None)
         session = Session(job, sidecars, evidence.source)
@@ -151,6 +163,7 @@ def _acquire(
         interruptions=session.state.interruptions if session.state else (),
         item=request.in_case[1],
         ledger_head=ledger_head,
+        clone=job.clone,
         findings=job.findings + looked + compare_with_origin(job.origin, result.digests or DigestSet()),
     )
     record = make_record(  # 7
@@ -164,7 +177,7 @@ def _acquire(
     )
     sidecars.save_record(record)
     if result.complete and request.verify:
-        record = _checked(record, progress, stop)  # 8
+        record = _checked(record, job.files[0], progress, stop)  # 8
         sidecars.save_record(record)
     if result.complete:
         for files, seen_from_there in _records_of_copies(record, job):
@@ -224,8 +237,12 @@ def _damage_in_store(result: PipelineResult, session: Session) -> Extent | None:
     return Extent(offset, length)
 
 
-def _checked(record: AcquisitionRecord, progress: Progress, stop: threading.Event) -> AcquisitionRecord:
+def _checked(
+    record: AcquisitionRecord, files: EvidenceFiles, progress: Progress, stop: threading.Event
+) -> AcquisitionRecord:
     try:
+        if record.clone is not None:
+            return verify_clone(record, files, progress, stop)
         return _verified(record, progress, stop)
     except Interrupted as stopped:
         words = "interrupted while the image was read back: it is complete, and not verified"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from dataclasses import dataclass, replace
 
@@ -17,11 +18,13 @@ from forensiq.model.extent import Extent
 from forensiq.model.finding import Finding
 from forensiq.model.image import ImageMetadata
 from forensiq.model.preflight import PreflightResult
-from forensiq.model.records import AcquiredRange, DestinationFacts
+from forensiq.model.records import AcquiredRange, CloneFacts, DestinationFacts
 from forensiq.model.source import SourceIdentity, SourceKind, WriteBlockState
 from forensiq.procedures.acquire_files import sidecar_room
 from forensiq.procedures.acquire_preflight import go_or_refuse
 from forensiq.procedures.acquire_request import AcquireRequest
+from forensiq.procedures.clone_check import digest_excess, end_of_disk_findings, truncation_findings
+from forensiq.procedures.clone_target import HeldTarget, clone_facts
 from forensiq.procedures.environment import destination_facts
 from forensiq.procedures.evidence import Evidence
 from forensiq.procedures.evidence_files import EvidenceFiles, stem_of
@@ -30,7 +33,7 @@ from forensiq.procedures.ranges import part_of
 from forensiq.procedures.sentences import range_sentence
 from forensiq.procedures.sitting import SittingState, continued, refuse_other_source, state_of
 
-__all__ = ["AcquisitionJob", "PlanFacts", "plan_job"]
+__all__ = ["AcquisitionJob", "PlanFacts", "plan_job", "with_excess"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class PlanFacts:
     segments: int
     destination: DestinationFacts
     preflight: PreflightResult
+    clone: CloneFacts | None = None
     schema: str = "forensiq/plan/1"
 
 
@@ -72,6 +76,7 @@ class AcquisitionJob:
     origin: Origin
     findings: tuple[Finding, ...] = ()
     state: SittingState | None = None
+    clone: CloneFacts | None = None
 
     @property
     def inherited(self) -> tuple[Extent, ...]:
@@ -97,10 +102,11 @@ class AcquisitionJob:
             segments=self.worst_case.segments,
             destination=self.destination,
             preflight=self.preflight,
+            clone=self.clone,
         )
 
 
-def plan_job(request: AcquireRequest, evidence: Evidence) -> AcquisitionJob:
+def plan_job(request: AcquireRequest, evidence: Evidence, target: HeldTarget | None = None) -> AcquisitionJob:
     """Decide the whole acquisition and refuse what cannot end well. Nothing is written.
 
     What goes on is decided by the first sitting: format, range, algorithms and case fields are those of its state file.
@@ -112,6 +118,8 @@ def plan_job(request: AcquireRequest, evidence: Evidence) -> AcquisitionJob:
         request = continued(request, state)
     origin = origin_of(evidence.image)
     offset, length = part_of(request, evidence)
+    if target is not None and target.facts.truncated:
+        length = target.size // source.sector_size * source.sector_size
     plan = plan_acquisition(
         source,
         chunk_size=image_chunk_size(request.format, source.sector_size),
@@ -144,6 +152,10 @@ def plan_job(request: AcquireRequest, evidence: Evidence) -> AcquisitionJob:
         )
         for index, each in enumerate(files)
     )
+    clone = None
+    if target is not None and request.clone is not None:
+        clone, writing = clone_facts(target, request.clone.excess, plan.stored_size, state)
+        settings = tuple(replace(each, clone=writing) for each in settings)
     limits = worst_case(settings[0])
     if state is None:
         for each in files:
@@ -168,9 +180,20 @@ def plan_job(request: AcquireRequest, evidence: Evidence) -> AcquisitionJob:
         destination=preflight.destination or destination_facts(files[0].stem, limits.size),
         preflight=preflight,
         origin=origin,
-        findings=origin.findings,
+        findings=origin.findings
+        + (truncation_findings(clone) + end_of_disk_findings(source, clone, plan.extent.end) if clone else ()),
         state=state,
+        clone=clone,
     )
+
+
+def with_excess(job: AcquisitionJob, stop: threading.Event) -> AcquisitionJob:
+    """Note what stands behind the medium on the target before the first byte is written, where it is to be kept."""
+    clone = job.clone
+    if clone is None or clone.excess is None or clone.excess.mode != "keep" or clone.excess.sha256_before is not None:
+        return job
+    digest, _ = digest_excess(clone, clone.excess.offset, stop)
+    return replace(job, clone=replace(clone, excess=replace(clone.excess, sha256_before=digest)))
 
 
 def _identifier(request: AcquireRequest) -> uuid.UUID:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from forensiq.model.media_map import MediaMap
 from forensiq.model.quantity import MediaQuantity
 from forensiq.procedures.keys import KeyChoice
 
-__all__ = ["COMPRESSIONS", "DEFAULT_BLOCK_HASH_SIZE", "FORMATS", "AcquireRequest", "CaseChoice"]
+__all__ = ["COMPRESSIONS", "DEFAULT_BLOCK_HASH_SIZE", "FORMATS", "AcquireRequest", "CaseChoice", "CloneRequest"]
 
 FORMATS = ("e01", "raw")
 COMPRESSIONS = ("none", "fast", "best")
@@ -26,6 +27,21 @@ class CaseChoice:
     folder: Path
     item: str
     key: KeyChoice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CloneRequest:
+    """A drive or a file that is to become the clone.
+
+    ``excess`` is ``keep`` or ``fill``: what lies behind the medium on a larger target. ``confirm`` is the target named
+    a second time; without it ``ask`` puts the question to a person and returns what was typed.
+    """
+
+    target: str
+    excess: str = "keep"
+    allow_truncated: bool = False
+    confirm: str | None = None
+    ask: Callable[[str], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +85,7 @@ class AcquireRequest:
     command: tuple[str, ...] = ()
     practice_faults: MediaMap | None = None
     case: CaseChoice | None = None
+    clone: CloneRequest | None = None
 
     @property
     def in_case(self) -> tuple[Path | None, str | None, KeyChoice | None]:
@@ -77,7 +94,7 @@ class AcquireRequest:
 
     def check(self) -> None:
         """Refuse what contradicts itself, before anything is opened (:class:`~forensiq.errors.UsageError`)."""
-        if self.format not in FORMATS:
+        if self.format not in FORMATS and not (self.clone is not None and self.format == "clone"):
             raise UsageError(
                 f"unknown format {self.format!r}", hint=f"known are {', '.join(FORMATS)}", format=self.format
             )

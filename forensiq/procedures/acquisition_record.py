@@ -20,6 +20,7 @@ from forensiq.model.records import (
     AcquisitionRecord,
     BlockDigestFacts,
     ClockFacts,
+    CloneFacts,
     CopyFacts,
     DestinationFacts,
     ImageFacts,
@@ -65,6 +66,7 @@ class Observed:
     notes: tuple[str, ...] = ()
     item: str | None = None
     ledger_head: LedgerHead | None = None
+    clone: CloneFacts | None = None
 
 
 def unreadable_ranges(
@@ -194,6 +196,7 @@ def make_record(
         item=observed.item,
         ledger_head=observed.ledger_head,
         derived_from=observed.derived_from or {},
+        clone=observed.clone,
     )
 
 

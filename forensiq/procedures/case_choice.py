@@ -46,7 +46,9 @@ def bind_acquisition(step: CustodyStep, record: AcquisitionRecord, request: Acqu
         "verification": record.verification.verdict if record.verification is not None else "not done",
         "summary": record.summary,
     }
-    if record.image is not None:
+    if record.clone is not None:
+        facts["target"] = {"path": record.clone.target, "serial": record.clone.serial, "size": record.clone.size}
+    elif record.image is not None:
         folder = Path(record.image.path).parent
         for segment in record.image.segments:
             path = folder / segment.path

@@ -9,6 +9,7 @@ from forensiq.model.from_json import from_json
 from forensiq.model.records import AcquisitionRecord
 from forensiq.procedures.acquire_files import image_path
 from forensiq.procedures.acquire_request import AcquireRequest
+from forensiq.procedures.clone_check import verify_clone
 from forensiq.procedures.evidence_files import EvidenceFiles, parse_json_object, stem_of
 from forensiq.procedures.verify import verify_image
 from forensiq.streams.progress import Progress
@@ -27,5 +28,7 @@ def finished_before(request: AcquireRequest, progress: Progress, stop: threading
     record = from_json(AcquisitionRecord, parse_json_object(files.record), ignore_unknown=True, where=files.record.name)
     if record.image is None:
         return None
+    if record.clone is not None:
+        return verify_clone(record, files, progress, stop)
     verification = verify_image(image_path(record.image), progress=progress, stop=stop, read_back=True)
     return replace(record, verification=verification)

@@ -19,6 +19,7 @@ from forensiq.clock import monotonic, rfc3339, utc_now
 from forensiq.errors import DestinationError, DestinationExistsError, SafetyRefusal
 from forensiq.images import open_image
 from forensiq.images.base import EvidenceImage, ImageWriter
+from forensiq.images.clone import CloneWriter
 from forensiq.images.create import ImageSettings, create_image, resume_image
 from forensiq.images.raw_writer import RawWriter
 from forensiq.model.extent import Extent
@@ -103,6 +104,7 @@ class Session:
             started=rfc3339(utc_now()),
             durable=(0,) * len(job.files),
             spill=self._spill(),
+            clone=job.clone,
         )
         self._places = [_Place(each, create_image(each)) for each in job.settings]
         self._sidecars.save_state(self.state)
@@ -164,7 +166,8 @@ class Session:
     def _save_durable(self) -> None:
         assert self.state is not None
         durable = tuple(
-            place.writer.durable() if isinstance(place.writer, RawWriter) else place.stored for place in self._places
+            place.writer.durable() if isinstance(place.writer, (RawWriter, CloneWriter)) else place.stored
+            for place in self._places
         )
         if durable != self.state.durable:
             self.state = replace(self.state, durable=durable)

@@ -11,13 +11,22 @@ from forensiq.model.digest import HashAlgorithm
 from forensiq.model.from_json import from_json
 from forensiq.model.image import ImageMetadata
 from forensiq.model.quantity import MediaQuantity
-from forensiq.model.records import Interruption
+from forensiq.model.records import CloneFacts, Interruption
 from forensiq.model.source import SourceIdentity
 from forensiq.procedures.acquire_request import AcquireRequest
 from forensiq.procedures.evidence_files import EvidenceFiles, parse_json_object, stem_of
 from forensiq.sources.base import Source
 
-__all__ = ["Sample", "SittingState", "continued", "read_state", "refuse_other_source", "sample_source", "state_of"]
+__all__ = [
+    "Sample",
+    "SittingState",
+    "continued",
+    "read_state",
+    "refuse_other_source",
+    "sample_path",
+    "sample_source",
+    "state_of",
+]
 
 _SAMPLES = 16
 _SAMPLE_SIZE = 4096
@@ -56,6 +65,7 @@ class SittingState:
     started: str
     durable: tuple[int, ...]
     spill: tuple[str, ...] = ()
+    clone: CloneFacts | None = None
     sittings: int = 1
     interruptions: tuple[Interruption, ...] = ()
     running: bool = True
@@ -99,6 +109,9 @@ def continued(request: AcquireRequest, state: SittingState) -> AcquireRequest:
         length=MediaQuantity(state.length),
         block_hash_size=state.block_hash_size,
         set_identifier=state.set_identifier,
+        clone=None
+        if request.clone is None or state.clone is None
+        else replace(request.clone, excess=state.clone.excess.mode if state.clone.excess else "keep"),
         spill=tuple(dict.fromkeys([*map(Path, state.spill), *(each.absolute() for each in request.spill)])),
     )
 
@@ -119,6 +132,16 @@ def _sample(source: Source, offset: int, length: int) -> Sample:
     except SourceReadError:
         return Sample(offset, length, None)
     return Sample(offset, length, hashlib.sha256(buffer).hexdigest())
+
+
+def sample_path(path: Path, offset: int, length: int) -> str | None:
+    """Return the SHA-256 of a few bytes of a file or device; ``None`` where they cannot be read."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return hashlib.sha256(file.read(length)).hexdigest()
+    except OSError:
+        return None
 
 
 def refuse_other_source(state: SittingState, source: Source) -> None:

@@ -63,6 +63,8 @@ def verify_image(
     image_format: str | None = None,
     algorithms: Sequence[HashAlgorithm] = (),
     reference: AcquisitionReference | None = None,
+    beside: Path | None = None,
+    medium_size: int | None = None,
     read_back: bool = False,
     ledger_head: LedgerHead | None = None,
     progress: Progress | None = None,
@@ -72,9 +74,10 @@ def verify_image(
 
     ``sample`` checks only that many percent of the medium, chosen at random, and says what that is worth.
     ``algorithms`` are computed besides those that there is something to compare with. ``reference`` stands in for the
-    record beside the image. ``read_back`` drops the files from the page cache first, so that they are read from where
-    they are stored. ``ledger_head`` is where the ledger of the case ended when this began. :func:`exit_code_of` gives
-    the exit code of the result.
+    record beside the image, ``beside`` is then the folder of its block digests; ``medium_size`` (bytes) is for a medium
+    that ends before its device does. ``read_back`` drops the files from the page cache first, so that they are read
+    from where they are stored. ``ledger_head`` is where the ledger of the case ended when this began. :func:`exit_code_of`
+    gives the exit code of the result.
 
     Raises :class:`~forensiq.errors.ImageFormatError` where there is no image to verify, and
     :class:`~forensiq.errors.Interrupted` when ``stop`` was set.
@@ -82,9 +85,10 @@ def verify_image(
     record = find_record(path) if reference is None else None  # 1
     if record is not None:
         reference = record.reference
-    image = open_image(path, format=image_format, segments_in=segments_in, lenient=True)  # 2
+    image = open_image(path, format=image_format, segments_in=segments_in, lenient=True, medium_size=medium_size)  # 2
     with image:
         run = _Run(image, reference, record, progress or Progress(image.size), stop)
+        run.beside = beside
         if read_back:
             run.forget_pages()
         run.check_container()
@@ -129,6 +133,7 @@ class _Run:
         self.stop = stop
         self.started, self.clock = rfc3339(utc_now()), monotonic()
         self.folder = Path(self.image.identity.path).parent
+        self.beside: Path | None = None
         self.segments: tuple[Segment, ...] = tuple(self.image.segments)
         self.findings: list[Finding] = []
         self.stored = image.stored_digests
@@ -159,7 +164,7 @@ class _Run:
         if self.found is not None and self.found.finding is not None:
             self.findings.append(self.found.finding)
         self.findings += self.image.check_structure()  # 3
-        self.blocks, unusable = load_blocks(self.image, self.reference, self.folder)
+        self.blocks, unusable = load_blocks(self.image, self.reference, self.beside or self.folder)
         self.findings += unusable
 
     def check_sample(self, percent: float) -> None:
