@@ -9,7 +9,7 @@ from forensiq.cli.run import Run
 from forensiq.cli.text import count, duration, number, printable, rate, size, visible
 from forensiq.model.finding import Severity
 from forensiq.model.preflight import CheckVerdict
-from forensiq.model.records import AcquisitionRecord, CopyFacts, ImageFacts
+from forensiq.model.records import AcquisitionRecord, CloneFacts, CopyFacts, ImageFacts
 from forensiq.model.source import SourceIdentity, WriteBlockState
 from forensiq.procedures.acquire_job import PlanFacts
 
@@ -61,6 +61,8 @@ def _plan_rows(plan: PlanFacts) -> list[tuple[str, str]]:
     if health is not None:
         rows.append(("Hidden", f"HPA: {health.hpa.detail} · DCO: {health.dco.detail}"))
     rows += [("Note", check.message) for check in plan.preflight.checks if check.verdict is CheckVerdict.WARNING]
+    if plan.clone is not None:
+        return rows + _clone_rows(plan, plan.clone)
     known = plan.destination.free_before
     room = f"worst case {size(plan.worst_case)}" + (f" of {size(known)} free" if known is not None else "")
     kind = _FORMAT_NAMES.get(plan.format, plan.format) + (f", {plan.compression}" if plan.format == "e01" else "")
@@ -68,6 +70,20 @@ def _plan_rows(plan: PlanFacts) -> list[tuple[str, str]]:
     rows.append(("To", f"{visible(plan.stems[0])} · {kind} · {files} · {room}"))
     rows += [("Also to", visible(stem)) for stem in plan.stems[1:]]
     rows.append(("Digests", ", ".join(plan.algorithms)))
+    return rows
+
+
+def _clone_rows(plan: PlanFacts, clone: CloneFacts) -> list[tuple[str, str]]:
+    words = [clone.target, *(each for each in (clone.model, clone.serial) if each)]
+    words.append(size(clone.size) if clone.kind != "new file" else "a new file")
+    rows = [("To", " · ".join(visible(each) for each in words))]
+    rows.append(("Before", f"holds data, to be overwritten: {clone.held_data}" if clone.held_data else "no data seen"))
+    if clone.truncated:
+        rows.append(("TRUNCATED", f"the last {size(clone.truncated)} of the source have no room"))
+    if clone.excess is not None:
+        done = "stay as they are" if clone.excess.mode == "keep" else "are filled with zeros"
+        rows.append(("Behind it", f"{size(clone.excess.length)} of the target {done}"))
+    rows += [("Record", f"{visible(plan.stems[0])}.record.json"), ("Digests", ", ".join(plan.algorithms))]
     return rows
 
 
@@ -117,6 +133,14 @@ def _written(image: ImageFacts | None) -> str:
     return f"{visible(names)} ({size(total)}) · record · log · map" + " · block digests"
 
 
+def _cloned(record: AcquisitionRecord) -> str:
+    assert record.clone is not None
+    behind = record.clone.excess
+    more = f" · {number(behind.length)} bytes behind the medium: {behind.verdict}" if behind is not None else ""
+    stem = record.image.path if record.image is not None else ""
+    return f"{visible(record.clone.target)}{more} · record, log and map: {visible(stem)}"
+
+
 def _copy(copy: CopyFacts) -> str:
     if copy.image is None:
         return f"FAILED: {copy.failure}"
@@ -139,7 +163,7 @@ def show_end(run: Run, record: AcquisitionRecord) -> None:
         rows.append(("Verified", _verified(record)))
     rows.append(("Source", record.write_block.statement))
     if record.status.startswith("complete"):
-        rows.append(("Written", _written(record.image)))
+        rows.append(("Written", _written(record.image) if record.clone is None else _cloned(record)))
         rows += [("Copy", _copy(copy)) for copy in record.copies]
     for finding in record.findings:
         if finding.severity is not Severity.INFO:
@@ -152,7 +176,7 @@ def show_end(run: Run, record: AcquisitionRecord) -> None:
 def _next(record: AcquisitionRecord) -> list[str]:
     if not record.status.startswith("complete"):
         return ["what was read is kept; run the same command again with --resume"]
-    if record.image is None:
+    if record.image is None or record.clone is not None:
         return []
     first = visible(str(record.image.path).rsplit("/", 1)[0] + "/" if "/" in record.image.path else "")
     return [f"forensiq ls {first}{visible(record.image.segments[0].path)} -r      what is on it"]

@@ -171,7 +171,14 @@ def make_record(
         destination=observed.destination,
         padding_bytes=result.padding,
         source_digests=result.source_digests,
-        digest_coverage=coverage_sentence(digests, plan.stored_size, fill, result.padding, part),
+        digest_coverage=coverage_sentence(
+            digests,
+            plan.stored_size,
+            fill,
+            result.padding,
+            part,
+            "on the target" if observed.clone is not None else "in the image",
+        ),
         sittings=observed.sittings,
         interruptions=observed.interruptions,
         block_digests=None

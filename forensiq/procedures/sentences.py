@@ -35,18 +35,21 @@ def summary_sentence(status: str, unreadable: tuple[UnreadableRange, ...]) -> st
             return "Failed: the image is not complete"
 
 
-def coverage_sentence(digests: DigestSet, stored: int, unreadable: int, padding: int, part: AcquiredRange) -> str:
+def coverage_sentence(
+    digests: DigestSet, stored: int, unreadable: int, padding: int, part: AcquiredRange, place: str = "in the image"
+) -> str:
     """Say what the digests are of: ``stored`` bytes, of which ``unreadable`` are fill and ``padding`` were added."""
     if not digests:
         return "no digest was computed"
     names = " and ".join(_NAMES[algorithm.value] for algorithm in digests)
     medium = "the medium" if part.whole else "the acquired part of the medium"
-    words = [f"{names} cover the {stored:,} bytes of {medium} as they are stored in the image, in order"]
+    words = [f"{names} cover the {stored:,} bytes of {medium} as they are stored {place}, in order"]
     if unreadable:
         words.append(f"the {unreadable:,} zero bytes that stand for unreadable sectors are included")
     if padding:
         words.append(f"the {padding:,} zero bytes that were added to fill the last sector are included")
-    words.append("the case fields of the container are not covered")
+    if place == "in the image":
+        words.append("the case fields of the container are not covered")
     return "; ".join(words)
 
 

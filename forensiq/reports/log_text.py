@@ -10,6 +10,7 @@ from __future__ import annotations
 from forensiq.model.digest import DigestSet
 from forensiq.model.records import AcquisitionRecord, ImageFacts, VerificationRecord
 from forensiq.model.source import SourceIdentity, SourceKind, WriteBlockState
+from forensiq.reports.log_clone import clone_part
 from forensiq.reports.log_parts import LISTED, damage, digest_rows, facts, findings, media_size, times, tool
 from forensiq.reports.log_parts import verification as verification_part
 from forensiq.reports.phrases import (
@@ -48,7 +49,9 @@ def render_log(record: AcquisitionRecord) -> str:
     _case(page, record)
     page.heading("Source")
     _source(page, record.source)
-    page.heading("Image")
+    if record.clone is not None:
+        clone_part(page, record.clone)
+    page.heading("Image" if record.clone is None else "What was written")
     _image(page, record.image)
     _more_files(page, record)
     page.heading("How it was done")

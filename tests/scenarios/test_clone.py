@@ -291,14 +291,14 @@ def test_damage_on_the_target_is_found(tmp_path: Path) -> None:
     (tmp_path / "target.bin").write_bytes(bytes(SIZE + 4096))
     run(tmp_path, "disk.dd", "target.bin").expect(0)
     words = ["disk.dd", "target.bin", "--resume"]
-    for place, code in ((SIZE - 1, "mismatch"), (SIZE + 5, "verified")):
+    for place, verdicts in ((SIZE - 1, ("mismatch", "damaged")), (SIZE + 5, ("verified",))):
         with (tmp_path / "target.bin").open("r+b") as file:
             file.seek(place)
             before = file.read(1)
             file.seek(place)
             file.write(b"\x77")
         found = run(tmp_path, *words).expect(4).json
-        assert found["verification"]["verdict"] in (code, "damaged" if code == "mismatch" else code)
+        assert found["verification"]["verdict"] in verdicts
         with (tmp_path / "target.bin").open("r+b") as file:
             file.seek(place)
             file.write(before)
