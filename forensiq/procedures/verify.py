@@ -76,8 +76,8 @@ def verify_image(
     ``algorithms`` are computed besides those that there is something to compare with. ``reference`` stands in for the
     record beside the image, ``beside`` is then the folder of its block digests; ``medium_size`` (bytes) is for a medium
     that ends before its device does. ``read_back`` drops the files from the page cache first, so that they are read
-    from where they are stored. ``ledger_head`` is where the ledger of the case ended when this began. :func:`exit_code_of`
-    gives the exit code of the result.
+    from where they are stored. ``ledger_head`` is where the ledger of the case ended when this began.
+    :func:`exit_code_of` gives the exit code of the result.
 
     Raises :class:`~forensiq.errors.ImageFormatError` where there is no image to verify, and
     :class:`~forensiq.errors.Interrupted` when ``stop`` was set.
