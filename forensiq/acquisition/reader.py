@@ -27,6 +27,7 @@ _ZEROS = bytes(1 << 20)
 _REFRESH_S = 0.5
 _PATIENCE = 64  # failed reads in a row after which a good place is read once more; doubled each time
 _MOST_PATIENCE = 1024
+_PROBES = 16
 
 
 class ReadStrategy(Protocol):
@@ -59,14 +60,14 @@ class ReadJournal:
         self._reads = self._failed = 0
         self._good: int | None = None
         self._in_a_row, self._patience = 0, _PATIENCE
-        self._doubtful: list[Extent] = []  # called unreadable since the last read that went well
+        self._doubtful: list[Extent] = []  # failed since the last read that went well
         self._next_refresh = 0.0
 
     def mark(self, extent: Extent, state: RangeStatus) -> None:
         """Mark ``extent`` of the map."""
         with self._lock:
             self.media_map.mark(extent, state)
-            if state.status is ReadStatus.UNREADABLE:
+            if state.status is ReadStatus.UNREADABLE or state.detail == "untrimmed":
                 self._doubtful.append(extent)
         if state.status in (ReadStatus.UNREADABLE, ReadStatus.READ_AFTER_RETRY) and monotonic() >= self._next_refresh:
             self.refresh()
@@ -83,7 +84,7 @@ class ReadJournal:
         """Fill ``buffer`` from byte ``offset`` of ``source`` on; return the error where it failed.
 
         A source that ends too early is a :class:`SourceLostError`; so is one that fails again and again, also at a
-        place where it could be read before: what was called unreadable since then is not tried.
+        place where it could be read before: what failed since then is not tried.
         """
         error = self._read(source, offset, buffer, direct=direct)
         with self._lock:
@@ -93,26 +94,39 @@ class ReadJournal:
                 self._doubtful = []
                 return None
             self._in_a_row += 1
-            probe = self._good if self._in_a_row >= self._patience else None
-        if probe is not None:
-            self._probe(source, probe)
+            doubt = self._in_a_row >= self._patience
+        if doubt:
+            self._probe(source)
         return error
 
-    def _probe(self, source: Source, offset: int) -> None:
-        # Some drives and bridges that are gone fail every read; without this each sector behind would be called bad.
-        piece = memoryview(mmap.mmap(-1, source.sector_size))  # aligned, for O_DIRECT
-        error = self._read(source, offset, piece[: source.size - offset], direct=True)
+    def _probe(self, source: Source) -> None:
+        """Find out whether the source still gives anything: the last good place, or places all over the medium.
+
+        Some drives and bridges that are gone fail every read; without this each sector behind would be called bad.
+        """
+        sector = source.sector_size
+        spread = [source.size // sector * number // _PROBES * sector for number in range(_PROBES)]
+        piece = memoryview(mmap.mmap(-1, sector))  # aligned, for O_DIRECT
+        errors: list[SourceReadError] = []
+        for offset in [self._good] if self._good is not None else spread:
+            error = self._read(source, offset, piece[: source.size - offset], direct=True)
+            if error is None:
+                self._good = offset
+                break
+            errors.append(error)
+        lost = error is not None
         with self._lock:
             self._in_a_row, self._patience = 0, min(2 * self._patience, _MOST_PATIENCE)
-            for extent in self._doubtful if error is not None else ():
+            for extent in self._doubtful if lost else ():
                 self.media_map.mark(extent, NOT_TRIED)
             self._doubtful = []
-        if error is not None:
+        if lost:
+            before = "also where it could be read before" if self._good is not None else "from its start to its end"
             raise SourceLostError(
-                f"the source fails everywhere, also at byte {offset}, which it gave before",
+                f"the source fails everywhere, {before}",
                 hint="check cable and power, then run the same command with --resume",
-                offset=offset,
-                errno=error.errno,
+                offset=errors[0].offset,
+                errno=errors[0].errno,
             )
 
     def _read(self, source: Source, offset: int, buffer: memoryview, *, direct: bool) -> SourceReadError | None:

@@ -125,3 +125,23 @@ def test_a_second_look_at_a_stable_source_finds_nothing_and_says_so(tmp_path: Pa
     codes = [each["code"] for each in record["findings"]]
     assert codes.count("source.reread") == 1
     assert "source.unstable" not in codes
+
+
+@pytest.mark.parametrize("image_format", ["e01", "raw"])
+def test_a_drive_that_fails_every_read_is_gone_and_not_bad(tmp_path: Path, image_format: str) -> None:
+    data = medium(tmp_path / "disk.dd")
+    slow = [Extent(512 * 4100, 512 * 1000)]
+    with faulty_device(tmp_path / "disk.dd", tmp_path / "rig", bad=BAD, slow=slow, delay_s=0.1) as device:
+        words = ["acquire", device.path, str(tmp_path / "out/X"), "--quiet", "--format", image_format]
+        process = subprocess.Popen([sys.executable, "-m", "forensiq", *words], stderr=subprocess.PIPE, text=True)
+        deadline = monotonic() + 60
+        while not any(read.overlaps(slow[0]) for read in device.reads()) and monotonic() < deadline:
+            sleep(0.02)
+        device.vanish()
+        _, said = process.communicate(timeout=100)
+        assert process.returncode == 8, said
+        device.come_back()
+        again = forensiq(*words, "--resume", "--json").expect(3).json
+    assert again["digests"]["sha256"] == filled(data)
+    assert [(each["offset"], each["length"]) for each in again["unreadable"]] == [(e.offset, e.length) for e in BAD]
+    assert "fails everywhere" in again["interruptions"][0]["reason"]

@@ -110,7 +110,7 @@ def test_a_damaged_chunk_of_an_image_is_unreadable() -> None:
     assert dict(journal.media_map)[Extent(32768, 32768)] == RangeStatus(ReadStatus.UNREADABLE, errno.EBADMSG)
 
 
-@pytest.mark.parametrize("gone_from", [1 << 20, 1_500_000 // 512 * 512])
+@pytest.mark.parametrize("gone_from", [0, 1 << 20, 1_500_000 // 512 * 512])
 def test_a_drive_that_fails_everywhere_is_lost_and_not_called_bad(gone_from: int) -> None:
     class Dying(FaultySource):
         gone = False
@@ -133,3 +133,9 @@ def test_a_long_bad_area_is_no_lost_drive() -> None:
     data, journal, _ = read_all(FaultySource(MemorySource(media(2 << 20)), truth))
     assert journal.media_map == truth
     assert data[1 << 19 : 3 << 19] == bytes(1 << 20)
+
+
+def test_a_dead_start_is_no_lost_drive() -> None:
+    truth = map_of(2 << 20, [Extent(0, 1 << 20)])
+    _, journal, _ = read_all(FaultySource(MemorySource(media(2 << 20)), truth))
+    assert journal.media_map == truth
