@@ -138,10 +138,14 @@ class MapFacts:
 
 @dataclass(frozen=True, slots=True)
 class RateSample:
-    """How fast the medium was read: from the sample before (or the start) up to byte ``offset`` of the medium."""
+    """How fast the medium was read: from the sample before (or the start) up to byte ``offset`` of the medium.
+
+    ``start`` is where the stretch begins if not there: what lies before it was not sampled.
+    """
 
     offset: int
     bytes_per_second: float
+    start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

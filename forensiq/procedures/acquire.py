@@ -164,6 +164,7 @@ def _acquire(
         item=request.in_case[1],
         ledger_head=ledger_head,
         clone=job.clone,
+        rates=session.rate.samples,
         findings=job.findings + looked + compare_with_origin(job.origin, result.digests or DigestSet()),
     )
     record = make_record(  # 7
@@ -211,6 +212,7 @@ def _run(
     def watch() -> None:
         evidence.protection.check_if_due()
         session.checkpoint()
+        session.rate.sample(progress.snapshot())
 
     with Reading(job, session, evidence, progress, stop, save) as reading:
         return run_pipeline(

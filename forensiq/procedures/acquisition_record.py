@@ -26,6 +26,7 @@ from forensiq.model.records import (
     ImageFacts,
     Interruption,
     MapFacts,
+    RateSample,
     ToolFacts,
     UnreadableRange,
 )
@@ -67,6 +68,7 @@ class Observed:
     item: str | None = None
     ledger_head: LedgerHead | None = None
     clone: CloneFacts | None = None
+    rates: tuple[RateSample, ...] = ()
 
 
 def unreadable_ranges(
@@ -196,6 +198,7 @@ def make_record(
         probe_commands=health.commands if health is not None else (),
         statistics=_flat(result.statistics),
         reading=_flat(result.reading),
+        rates=observed.rates,
         findings=findings,
         notes=observed.notes + ((trim,) if trim else ()) + spill_sentences(manifest),
         failure=str(result.failure) if result.failure is not None else None,

@@ -28,6 +28,7 @@ from forensiq.model.mapfile import parse_mapfile
 from forensiq.model.media_map import NOT_TRIED, READ, MediaMap, ReadStatus
 from forensiq.procedures.acquire_files import SidecarWriter
 from forensiq.procedures.acquire_job import AcquisitionJob
+from forensiq.procedures.read_rate import ReadRate
 from forensiq.procedures.sitting import SittingState, sample_source
 from forensiq.sources.base import Source
 
@@ -58,6 +59,7 @@ class Session:
         self._due = monotonic() + _CHECKPOINT_S
         self.state: SittingState | None = None
         self.resume_point: ResumePoint | None = None
+        self.rate = ReadRate()
 
     @property
     def writers(self) -> tuple[ImageWriter[Any], ...]:
@@ -84,6 +86,7 @@ class Session:
         assert best.media is not None
         starts = tuple(place.stored for place in self._places if place.writer is not None)
         self.resume_point = ResumePoint(best.media, upto, starts, self._known_map(upto))
+        self.rate = ReadRate(upto)
 
     def _begin_anew(self) -> None:
         job = self._job

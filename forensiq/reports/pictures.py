@@ -77,13 +77,17 @@ def read_rate(samples: Sequence[RateSample], medium_size: int) -> Picture | None
     def spot(offset: int, speed: float) -> tuple[float, float]:
         return left + (right - left) * min(1.0, offset / medium_size), base - height * speed / top
 
-    curve: list[tuple[float, float]] = []
+    curves: list[list[tuple[float, float]]] = [[]]
     before = 0
     for sample in samples:
-        curve += [spot(before, sample.bytes_per_second), spot(sample.offset, sample.bytes_per_second)]
+        if sample.start is not None and sample.start != before:
+            curves.append([])
+            before = sample.start
+        curves[-1] += [spot(before, sample.bytes_per_second), spot(sample.offset, sample.bytes_per_second)]
         before = sample.offset
-    drawing.area([(curve[0][0], base), *curve, (curve[-1][0], base)])
-    drawing.line(curve, DARK, 1.25)
+    for curve in filter(None, curves):
+        drawing.area([(curve[0][0], base), *curve, (curve[-1][0], base)])
+        drawing.line(curve, DARK, 1.25)
     drawing.line([(left, 8), (left, base), (right, base)], MIDDLE)
     drawing.text(left - 6, 16, rate(top), anchor="end")
     drawing.text(left - 6, base, "0", anchor="end")
