@@ -72,9 +72,8 @@ def hold_target(request: AcquireRequest, evidence: Evidence) -> Iterator[HeldTar
         length = state.length if state is not None else _wanted(request, evidence)
         _refuse_unfit(facts, clone, length, evidence.source.sector_size, exists)  # 4
         confirmed = held = None
-        if state is not None:
-            _refuse_other_target(state, facts)
-        elif exists:
+        known_again = state is not None and _known_again(state, facts)
+        if exists and not known_again:
             held = _data_on(facts)  # 5
             confirmed = _confirmed(facts, clone, held)
         truncated = max(0, length - facts.size) if exists else 0
@@ -283,7 +282,11 @@ def _confirmed(facts: CloneFacts, clone: CloneRequest, held: str | None) -> str 
     return given.strip()
 
 
-def _refuse_other_target(state: SittingState, facts: CloneFacts) -> None:
+def _known_again(state: SittingState, facts: CloneFacts) -> bool:
+    """Say whether the target is known to be that of the first sitting; refuse one that is known to be another.
+
+    Without a serial number it is known by what was written to it; before anything was, it has to be named again.
+    """
     before = state.clone
     part = Path(facts.target + ".part")
     place = part if not Path(facts.target).exists() and part.exists() else Path(facts.target)
@@ -295,12 +298,16 @@ def _refuse_other_target(state: SittingState, facts: CloneFacts) -> None:
         or (before.kind != "new file" and before.size != facts.size)
         else None
     )
+    # A new file gets its name when it is complete, so all of it can be compared then.
+    complete = before is not None and before.kind == "new file" and place != part
+    inside = Extent(state.offset, state.length if complete else state.durable[0])
+    compared = 0
     if differing is None and place.exists():
         for sample in state.samples:
-            inside = Extent(state.offset, state.durable[0])
             known = Extent(sample.offset, sample.length)
             if sample.sha256 is None or known.intersect(inside) != known:
                 continue
+            compared += 1
             if sample_path(place, sample.offset - state.offset, sample.length) != sample.sha256:
                 differing = f"it does not hold what was written at byte {sample.offset - state.offset:,}"
                 break
@@ -310,3 +317,4 @@ def _refuse_other_target(state: SittingState, facts: CloneFacts) -> None:
             hint="attach the first one, or clone anew under another record name",
             path=facts.target,
         )
+    return bool(compared) or facts.serial is not None

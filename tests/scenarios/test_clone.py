@@ -342,7 +342,7 @@ def test_killed_between_any_two_changes_it_goes_on(tmp_path: Path, kind: str) ->
         target = folder / "target.bin"
         if kind == "in place" and not target.exists():
             old_disk(folder, (1 << 20) + 8192)
-        confirm = str(target) if kind == "in place" and not resume else None
+        confirm = str(target) if kind == "in place" else None
         return AcquireRequest(
             source=str(tmp_path / "disk.dd"),
             output=folder / "R",
@@ -366,3 +366,20 @@ def test_killed_between_any_two_changes_it_goes_on(tmp_path: Path, kind: str) ->
         assert kind == "new file" or after[1 << 20 :] == (OLD * 400_000)[1 << 20 : (1 << 20) + 8192]
         left = sorted(each.name for each in (tmp_path / str(last)).iterdir())
         assert [name for name in left if name.endswith((".part", ".state.json"))] == []
+
+
+def test_a_target_to_which_nothing_was_written_yet_is_named_again(tmp_path: Path) -> None:
+    source(tmp_path, 1 << 20)
+    target = tmp_path / "target.bin"
+    target.write_bytes(bytes(1 << 20))
+    request = AcquireRequest(source=str(tmp_path / "disk.dd"), output=tmp_path / "R", clone=CloneRequest(str(target)))
+    last = next(
+        number for number in range(2, 40) if (cloned_until(request, number), (tmp_path / "R.state.json").exists())[1]
+    )
+    assert last > 1
+    other = old_disk(tmp_path, 1 << 20)
+    before = other.read_bytes()
+    words = ["disk.dd", "target.bin", "--record", "R", "--resume", "--json"]
+    refused = forensiq("clone", *words, folder=tmp_path).expect(6).json
+    assert "holds data" in refused["message"]
+    assert other.read_bytes() == before
