@@ -20,7 +20,7 @@ from forensiq.cli.acquire_options import (
     place,
 )
 from forensiq.cli.acquire_view import show_end, show_plan, show_start
-from forensiq.cli.options import OFFSET, PATH, forensiq_command
+from forensiq.cli.options import OFFSET, PATH, STEM, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.errors import ExitCode
 from forensiq.procedures.acquire import acquire, exit_code_of, plan_only
@@ -35,7 +35,7 @@ __all__ = ["command"]
     "acquire", example='sudo forensiq acquire /dev/sdb evidence/ITEM-1 --case-number 2026-014 --examiner "A. Lee"'
 )
 @click.argument("source")
-@click.argument("output", type=PATH, required=False)
+@click.argument("output", type=STEM, required=False)
 @click.option(
     "--format",
     "format_",

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from forensiq.cli.options import HASH, PATH, SIZE
+from forensiq.cli.options import HASH, PATH, SIZE, STEM
 from forensiq.cli.signing_options import key_choice, signing_options
 from forensiq.errors import UsageError
 from forensiq.model.digest import DEFAULT_ALGORITHMS, HashAlgorithm
@@ -41,7 +41,7 @@ _IMAGE = (
         "--hash", "hashes", type=HASH, multiple=True, metavar="ALG",
         help="md5, sha1, sha256, sha512 or blake3; may be repeated.  [default: md5 and sha256]",
     ),
-    click.option("--copy-to", type=PATH, metavar="STEM", help="A second image, written and verified at the same time."),
+    click.option("--copy-to", type=STEM, metavar="STEM", help="A second image, written and verified at the same time."),
     click.option("--spill", type=PATH, multiple=True, metavar="DIR",
                  help="Go on in this folder when the destination of OUTPUT is full; may be repeated."),
     click.option(

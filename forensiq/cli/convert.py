@@ -20,7 +20,7 @@ from forensiq.cli.acquire_options import (
     place,
 )
 from forensiq.cli.acquire_view import show_end, show_start
-from forensiq.cli.options import PATH, forensiq_command
+from forensiq.cli.options import STEM, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.errors import ExitCode
 from forensiq.procedures.acquire import exit_code_of
@@ -34,7 +34,7 @@ __all__ = ["command"]
 
 @forensiq_command("convert", example="forensiq convert evidence/ITEM-1.E01 work/ITEM-1 --format raw")
 @click.argument("image")
-@click.argument("output", type=PATH, required=False)
+@click.argument("output", type=STEM, required=False)
 @click.option("--format", "format_", type=click.Choice(["e01", "raw"]), required=True, help="The new format.")
 @image_options
 @case_fields

@@ -13,7 +13,7 @@ import click
 
 from forensiq.cli.run import OutputMode, Run
 from forensiq.cli.sizes import parse_offset, parse_size
-from forensiq.errors import ExitCode
+from forensiq.errors import ExitCode, UsageError
 from forensiq.model.digest import HashAlgorithm
 from forensiq.model.quantity import MediaQuantity
 
@@ -22,6 +22,7 @@ __all__ = [
     "OFFSET",
     "PATH",
     "SIZE",
+    "STEM",
     "CommandTable",
     "Entry",
     "ForensiqCommand",
@@ -51,12 +52,24 @@ class _Hash(click.ParamType[HashAlgorithm]):
         return value if isinstance(value, HashAlgorithm) else HashAlgorithm.parse(str(value))
 
 
+class _Stem(click.ParamType[Path]):
+    name = "path"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        # A Path forgets the slash at the end, and an image would stand beside the folder that was meant.
+        if str(value).endswith("/"):
+            raise UsageError(f"{value} names a folder", hint="give a path with a name, as evidence/ITEM-1")
+        return Path(str(value))
+
+
 SIZE = _Size()
 """Bytes as ``int``: ``512``, ``4KiB``, ``2GiB``, ``650MB``."""
 OFFSET = _Offset()
 """A :class:`~forensiq.model.quantity.MediaQuantity`: as a size, or sectors with ``s``."""
 HASH = _Hash()
 """A :class:`~forensiq.model.digest.HashAlgorithm`; an unknown name is an error before anything is read."""
+STEM = _Stem()
+"""The path of an image without its ending; one that names a folder is an error."""
 PATH = click.Path(path_type=Path)
 """A path as it was typed; whether it exists is for the procedure to say, in its own words."""
 

@@ -234,13 +234,22 @@ def _drawing(now: Snapshot, meter: RateMeter, sector_size: int | None) -> Render
         _rate(meter.rate),
         _left(meter.seconds_left(now.total)),
     )
-    average = _average(now)
-    stages = [f"{text.visible(stage)} {text.rate(speed)}" for stage, speed in meter.stage_rates().items()]
-    details = stages + ([f"average {text.rate(average)}"] if average else [])
-    lines: list[RenderableType] = [grid, Text(f"             {' · '.join(details)}", style="dim")]
+    lines: list[RenderableType] = [grid, Text(f"             {_speeds(now, meter)}", style="dim")]
     if now.unreadable:
         lines.append(Text(f"             {_unreadable(now, sector_size)}", style="bold red"))
     return Group(*lines)
+
+
+def _speeds(now: Snapshot, meter: RateMeter) -> str:
+    """Return the rate of each stage and the average; the unit stands once where it is the same: 80 columns suffice."""
+    speeds = {text.visible(stage): text.rate(speed) for stage, speed in meter.stage_rates().items()}
+    if average := _average(now):
+        speeds["average"] = text.rate(average)
+    units = {speed.rpartition(" ")[2] for speed in speeds.values()}
+    if len(units) != 1:
+        return " · ".join(f"{name} {speed}" for name, speed in speeds.items())
+    (unit,) = units
+    return " · ".join(f"{name} {speed.rpartition(' ')[0]}" for name, speed in speeds.items()) + f" {unit}"
 
 
 def _label(now: Snapshot) -> str:

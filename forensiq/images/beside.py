@@ -38,8 +38,11 @@ def _plain(path: str) -> bool:
 
 def find_record(image: Path) -> FoundRecord | None:
     """Find ``STEM.record.json`` beside ``STEM.E01``, ``STEM.dd``, ``STEM.001`` …; ``None`` where there is none."""
+    if not image.name:
+        return None
     for path in dict.fromkeys([image.with_name(image.stem + _ENDING), image.with_name(image.name + _ENDING)]):
-        if path.is_file():
+        # A name that is taken by something else is a finding too: that the record is gone must not go unseen.
+        if os.path.lexists(path):
             return _load(path)
     return None
 

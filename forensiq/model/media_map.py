@@ -88,6 +88,13 @@ class MediaMap:
         twin._starts, twin._states = list(self._starts), list(self._states)
         return twin
 
+    def part(self, window: Extent) -> MediaMap:
+        """Return the map of ``window`` alone, counted from its start; what lies outside this map was not tried."""
+        result = MediaMap(window.length)
+        for extent, state in self.ranges(within=window):
+            result.mark(extent.shifted(-window.offset), state)
+        return result
+
     def at(self, position: int) -> RangeStatus:
         """Return the status of one byte; ``IndexError`` outside the medium."""
         if not 0 <= position < self._size:

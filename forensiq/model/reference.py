@@ -65,7 +65,8 @@ def parse_reference(data: bytes) -> AcquisitionReference:
     if min(numbers) < 0 or image.media_size == 0 or image.sector_size == 0 or not image.segments:
         raise RecordFormatError("the record has sizes that no image has")
     try:
-        unreadable = tuple(Extent(each.offset, each.length) for each in record.unreadable)
+        # The record counts from the start of the source, the image from the start of the part that was acquired.
+        unreadable = tuple(Extent(each.offset - record.range.offset, each.length) for each in record.unreadable)
     except ValueError as error:
         raise RecordFormatError(f"the record has an impossible range: {error}") from error
     return AcquisitionReference(

@@ -26,7 +26,7 @@ from forensiq.clock import rfc3339, utc_now
 from forensiq.errors import ExitCode, ImageDamageError, Interrupted
 from forensiq.model.digest import DigestSet
 from forensiq.model.extent import Extent
-from forensiq.model.finding import Severity
+from forensiq.model.finding import Finding, Severity
 from forensiq.model.ledger import LedgerHead
 from forensiq.model.media_map import MediaMap
 from forensiq.model.records import AcquisitionRecord, CopyFacts, ImageFacts, VerificationRecord
@@ -165,7 +165,7 @@ def _acquire(
         ledger_head=ledger_head,
         clone=job.clone,
         rates=session.rate.samples,
-        findings=job.findings + looked + compare_with_origin(job.origin, result.digests or DigestSet()),
+        findings=job.findings + looked + _compared_with_origin(job, result),
     )
     record = make_record(  # 7
         job.plan,
@@ -226,6 +226,12 @@ def _run(
             resume=session.resume_point,
             strategy=reading.strategy,
         )
+
+
+def _compared_with_origin(job: AcquisitionJob, result: PipelineResult) -> tuple[Finding, ...]:
+    # The copied image knows the digests of all its bytes, without the padding that an E01 adds to an odd raw image.
+    whole = job.plan.extent == Extent(0, job.identity.size)
+    return compare_with_origin(job.origin, result.source_digests or result.digests or DigestSet()) if whole else ()
 
 
 def _damage_in_store(result: PipelineResult, session: Session) -> Extent | None:

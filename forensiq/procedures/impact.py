@@ -10,7 +10,8 @@ from typing import Any
 
 from forensiq.analysis.explorer import Explorer, FileSystemRef, Loss
 from forensiq.analysis.opening import ImageRef, open_reference
-from forensiq.errors import RecordFormatError, UsageError
+from forensiq.errors import ImageFormatError, RecordFormatError, UsageError
+from forensiq.images.beside import find_record
 from forensiq.model.extent import Extent, merge, subtract
 from forensiq.model.listing import Volume, VolumeKind
 from forensiq.model.mapfile import parse_mapfile
@@ -103,11 +104,24 @@ def damage_of_image(
             text = chosen.read_text(encoding="utf-8", errors="replace")
         except OSError as error:
             raise UsageError(f"{chosen}: {error.strerror}") from error
-        media_map, _ = parse_mapfile(text, size)
+        media_map = _of_medium(parse_mapfile(text)[0], path, size)
         sources.append(DamageSource(f"map {chosen.name}", unread_extents(media_map)))
     if verification is not None:
         sources.append(DamageSource(f"verification {verification.name}", _verified_damage(verification, size)))
     return tuple(sources)
+
+
+def _of_medium(media_map: MediaMap, path: Path, size: int) -> MediaMap:
+    # Maps count from the start of the source; the image may be of a part of it, and only its record says of which.
+    found = find_record(path)
+    start = found.reference.range.offset if found is not None and found.reference is not None else 0
+    if media_map.size > start + size:
+        raise ImageFormatError(
+            f"the map covers {media_map.size} bytes, the medium ends at {start + size}",
+            map_size=media_map.size,
+            size=start + size,
+        )
+    return media_map.part(Extent(start, size))
 
 
 def _verified_damage(path: Path, size: int) -> tuple[Extent, ...]:

@@ -53,7 +53,10 @@ def origin_of(image: EvidenceImage | None) -> Origin:
     if reference is not None:
         facts["source_path"] = reference.source_path
         facts["source_serial"] = reference.source_serial or "not recorded"
-    facts["statement"] = "The container was changed; the media bytes are those of the image that is named here."
+    facts["statement"] = (
+        "The container was changed; the media bytes are those of the image that is named here, "
+        "or of the part of it that this record says."
+    )
     return Origin(
         facts=facts,
         metadata=metadata,

@@ -16,6 +16,7 @@ from forensiq.custody.audit import ledger_finding
 from forensiq.custody.case_folder import CaseFolder, inside, open_plain
 from forensiq.errors import CustodyError, ImageFormatError, RecordFormatError
 from forensiq.model.case import Case, EvidenceItem
+from forensiq.model.extent import Extent
 from forensiq.model.finding import Finding, Severity
 from forensiq.model.from_json import from_json
 from forensiq.model.ledger import LedgerHead, TransferRecord
@@ -174,8 +175,9 @@ class _Gatherer:
             self._finding("report.map_changed", "the map is not the one that the record speaks of", key)
             return None, "the map is not the one that the record speaks of"
         try:
-            media, _ = parse_mapfile(data.decode("utf-8", "replace"))
-        except ImageFormatError as error:
+            source, _ = parse_mapfile(data.decode("utf-8", "replace"))
+            media = source.part(Extent(record.range.offset, record.range.length))
+        except (ImageFormatError, ValueError) as error:
             return None, f"the map cannot be read: {error}"
         if len(media) > _MOST_RANGES:
             return None, f"the map has too many ranges: {len(media):,}"

@@ -146,13 +146,10 @@ class Session:
     def _known_map(self, upto: int) -> MediaMap:
         """Return the map of what is stored: what the saved map says, and read where it says nothing."""
         size = self._job.plan.extent.length
-        known = MediaMap(size)
-        base = self._job.plan.extent.offset
         path = self._job.files[0].map
+        known = MediaMap(size)
         if path.exists():
-            saved, _ = parse_mapfile(path.read_text("utf-8"))
-            for extent, status in saved.ranges(within=Extent(base, size)):
-                known.mark(extent.shifted(-base), status)
+            known = parse_mapfile(path.read_text("utf-8"))[0].part(self._job.plan.extent)
         stored = Extent(0, min(upto, size))
         for extent, _ in list(known.ranges(ReadStatus.NOT_TRIED, within=stored)):
             known.mark(extent, READ)

@@ -97,7 +97,8 @@ def _runs(acquired: AcquisitionReport, record: AcquisitionRecord) -> Iterator[st
     if acquired.medium is None:
         # Without the map, what is known are the ranges that could not be read.
         for lost in record.unreadable:
-            yield f'      <byte_run img_offset="{lost.offset}" len="{lost.length}" type="unreadable" fill="0"/>'
+            start = lost.offset - record.range.offset
+            yield f'      <byte_run img_offset="{start}" len="{lost.length}" type="unreadable" fill="0"/>'
         return
     for each in acquired.medium:
         fill = ' fill="0"' if each.status in _FILLED else ""

@@ -169,6 +169,30 @@ def test_converting_there_and_back_keeps_bytes_digests_and_case_fields(tmp_path:
     assert back["metadata"]["case_number"] == "Ж-7"
 
 
+def test_converting_an_odd_raw_image_compares_without_the_padding_of_e01(tmp_path: Path) -> None:
+    data = medium(tmp_path / "disk.dd", MIB)[:100_001]
+    (tmp_path / "disk.dd").write_bytes(data)
+    forensiq("acquire", "disk.dd", "a/X", "--format", "raw", folder=tmp_path).expect(0)
+    record = forensiq("convert", "a/X.dd", "b/X", "--format", "e01", "--json", folder=tmp_path).expect(0).json
+    assert record["source_digests"]["sha256"] == sha256(data)
+
+
+def test_a_part_of_an_image_is_not_compared_with_the_digests_of_the_whole(tmp_path: Path) -> None:
+    data = medium(tmp_path / "disk.dd", MIB)
+    forensiq("acquire", "disk.dd", "a/X", folder=tmp_path).expect(0)
+    part = ("--offset", "512", "--length", "4KiB", "--json")
+    record = forensiq("acquire", "a/X.E01", "b/X", *part, folder=tmp_path).expect(0).json
+    assert record["digests"]["sha256"] == sha256(data[512:4608])
+    assert record["range"]["whole"] is False
+
+
+def test_a_path_that_ends_with_a_slash_is_no_name_of_an_image(tmp_path: Path) -> None:
+    medium(tmp_path / "disk.dd", MIB)
+    (tmp_path / "out").mkdir()
+    forensiq("acquire", "disk.dd", "out/", "--json", folder=tmp_path).expect(2)
+    assert names(tmp_path) == ["disk.dd", "out"]
+
+
 def test_converting_an_image_that_is_not_what_it_says_is_told(tmp_path: Path) -> None:
     medium(tmp_path / "disk.dd", MIB)
     forensiq("acquire", "disk.dd", "X", "--format", "raw", folder=tmp_path).expect(0)

@@ -123,3 +123,11 @@ def test_a_broken_map_is_refused_with_its_line(text: str, what: str) -> None:
 def test_a_map_larger_than_its_medium_is_refused() -> None:
     with pytest.raises(ImageFormatError, match="1024"):
         parse_mapfile("0x0 + 1\n0x0 0x400 +\n", 512)
+
+
+def test_a_part_is_counted_from_its_start() -> None:
+    media_map = MediaMap(100)
+    media_map.mark(Extent(20, 40), READ)
+    part = media_map.part(Extent(50, 70))
+    assert part.size == 70
+    assert list(part) == [(Extent(0, 10), READ), (Extent(10, 60), NOT_TRIED)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from forensiq.errors import ImageFormatError
 from forensiq.model.extent import Extent
 from forensiq.model.mapfile import MapfileState, format_mapfile
 from forensiq.model.media_map import READ, MediaMap, RangeStatus, ReadStatus
@@ -14,6 +15,7 @@ from forensiq.procedures.impact import DamageSource, ImpactRecord, damage_of_ima
 from forensiq.procedures.partitions import image_reference
 from tests.support.disks import mbr_entry, mbr_sector
 from tests.support.fat import fat_volume
+from tests.support.records import write_record
 
 FILES = {b"A       TXT": b"alpha" * 300, b"B       TXT": b"beta" * 500}
 DATA = 5 * 512
@@ -76,6 +78,19 @@ def test_ranges_come_from_the_map_beside_the_image_and_a_verification(image: Pat
     verification.write_text(json.dumps({"damage": [{"offset": 4096, "length": 512}]}))
     sources = damage_of_image(image_reference(image), verification=verification)
     assert [source.extents for source in sources] == [(Extent(1024, 512),), (Extent(4096, 512),)]
+
+
+def test_a_map_of_a_part_counts_from_the_start_of_the_source(image: Path) -> None:
+    size, start = image.stat().st_size, 4096
+    media_map = MediaMap(start + size, READ)
+    media_map.mark(Extent(start + 1024, 512), RangeStatus(ReadStatus.UNREADABLE, errno=5))
+    image.with_suffix(".map").write_text(format_mapfile(media_map, MapfileState(0, "+", 1)))
+    with pytest.raises(ImageFormatError, match="the medium ends"):
+        damage_of_image(image_reference(image))
+    part = {"offset": start, "length": size, "whole": False}
+    write_record(image.with_suffix(""), [image], image.read_bytes(), "raw", range=part)
+    sources = damage_of_image(image_reference(image))
+    assert [source.extents for source in sources] == [(Extent(1024, 512),)]
 
 
 def test_nothing_damaged_is_said(image: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,63 +16,11 @@ from forensiq.model.image import ImageMetadata
 from forensiq.procedures.info import inspect_image
 from forensiq.procedures.verify import exit_code_of, verify_image
 from tests.support.ewf_builder import EwfBuilder, mixed_media
+from tests.support.records import write_record
 
 CHUNK = 4096
 MEDIA = mixed_media(50 * CHUNK + 512)
 METADATA = ImageMetadata(case_number="2026-1", examiner="Ä. Lee", notes="notes")
-
-
-def write_record(stem: Path, paths: list[Path], media: bytes, image_format: str = "e01", **changes: Any) -> Path:
-    """Write a record as an acquisition does."""
-    size = len(media)
-    record: dict[str, Any] = {
-        "schema": "forensiq/acquisition/1",
-        "status": "complete",
-        "summary": "",
-        "source": {"kind": "file", "path": "/dev/sdx", "size": size, "sector_size": 512, "serial": "S1"},
-        "write_block": {"method": "open_read_only"},
-        "metadata": {"case_number": "2026-1", "examiner": "Ä. Lee", "notes": "notes"},
-        "range": {"offset": 0, "length": size, "whole": True},
-        "digests": {"sha256": hashlib.sha256(media).hexdigest()},
-        "image": {
-            "format": image_format,
-            "path": str(stem),
-            "media_size": size,
-            "sector_size": 512,
-            "segments": [
-                {
-                    "number": number,
-                    "path": path.name,
-                    "size": path.stat().st_size,
-                    "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-                }
-                for number, path in enumerate(paths, 1)
-            ],
-        },
-        "unreadable": [],
-        "map": {"path": None, "sha256": None, "bytes_by_status": {}},
-        "started": "",
-        "finished": "",
-        "elapsed_s": 1.0,
-        "bytes_per_second": 1.0,
-        "command": [],
-        "tool": {
-            "name": "forensiq",
-            "version": "0",
-            "code_sha256": "",
-            "python": "",
-            "operating_system": "",
-            "host": "",
-            "user": "",
-            "libraries": {},
-        },
-        "clock": {"local_utc_offset": "+00:00"},
-        "destination": {"path": str(stem)},
-        **changes,
-    }
-    path = stem.with_name(stem.name + ".record.json")
-    path.write_text(json.dumps(record))
-    return path
 
 
 def codes(record: Any) -> set[str]:
@@ -221,6 +168,32 @@ def test_against_the_drive(tmp_path: Path) -> None:
     }
     drive.write_bytes(MEDIA + bytes(512))
     assert verify_image(path, against=drive).verdict == "mismatch"
+
+
+def test_what_could_not_be_read_of_a_part_is_counted_from_its_start(tmp_path: Path) -> None:
+    # The record counts bytes of the source, the image those of the part.
+    start = 64 * 512
+    paths = EwfBuilder(MEDIA).write(tmp_path / "x")
+    lost = {"offset": start + 8 * 512, "length": 512, "first_lba": 72, "sectors": 1, "errno": 5}
+    part = {"offset": start, "length": len(MEDIA), "whole": False}
+    source = {"kind": "file", "path": "d", "size": start + len(MEDIA), "sector_size": 512}
+    record = write_record(tmp_path / "x", paths, MEDIA, unreadable=[lost], range=part, source=source)
+    drive = tmp_path / "drive.dd"
+    changed = bytearray(MEDIA)
+    changed[8 * 512] ^= 1
+    changed[72 * 512] ^= 1
+    drive.write_bytes(bytes(start) + changed)
+    found = verify_image(paths[0], against=drive)
+    assert {(each.code, each.where) for each in found.structure} >= {
+        ("source.differs", "LBA 72 to 72"),
+        ("source.was_unreadable", "LBA 8 to 8"),
+    }
+    lost["offset"] = start - 512
+    write_record(tmp_path / "x", paths, MEDIA, unreadable=[lost], range=part, source=source)
+    assert "record.malformed" in codes(verify_image(paths[0]))
+    record.unlink()
+    record.mkdir()
+    assert "record.malformed" in codes(verify_image(paths[0]))
 
 
 def test_a_second_opinion(tmp_path: Path) -> None:
