@@ -178,6 +178,7 @@ def _acquire(
     )
     sidecars.save_record(record)
     if result.complete and request.verify:
+        sidecars.save_log(record)  # a kill while it is verified must not leave the log of an earlier sitting
         record = _checked(record, job.files[0], progress, stop)  # 8
         sidecars.save_record(record)
     if result.complete:
