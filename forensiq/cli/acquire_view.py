@@ -159,6 +159,8 @@ def show_end(run: Run, record: AcquisitionRecord) -> None:
         rows.append(("of", record.digest_coverage))
     if record.unreadable:
         rows.append(("Unreadable", _unreadable(record)))
+    if record.impact is not None:
+        rows.append(("Affected", record.impact.summary))
     if record.status.startswith("complete"):
         rows.append(("Verified", _verified(record)))
     rows.append(("Source", record.write_block.statement))

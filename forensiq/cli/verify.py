@@ -12,7 +12,7 @@ from forensiq.cli.run import Run
 from forensiq.cli.text import count, duration, exact_size, number, rate, visible
 from forensiq.errors import ExitCode
 from forensiq.model.finding import Finding, Severity
-from forensiq.model.records import DamageFacts, VerificationRecord
+from forensiq.model.records import DamageFacts, ImpactFacts, VerificationRecord
 from forensiq.procedures.progress import Progress
 from forensiq.procedures.verify import exit_code_of, recorded_facts, verify_image
 
@@ -34,6 +34,7 @@ _SHOWN = 20
 @click.option("--against", type=PATH, metavar="SOURCE", help="Compare with the drive (or file) it was made from.")
 @click.option("--second-opinion", is_flag=True, help="Read an E01 through libewf, too, and compare.")
 @click.option("--structure-only", is_flag=True, help="Check container and chunks, without digests of the medium.")
+@click.option("--files", is_flag=True, help="Say which files the damage falls in.")
 @click.option(
     "--sample",
     type=click.FloatRange(0, 100, min_open=True),
@@ -51,6 +52,7 @@ def command(
     against: Path | None,
     second_opinion: bool,
     structure_only: bool,
+    files: bool,
     sample: float | None,
     segments_in: tuple[Path, ...],
     image_format: str | None,
@@ -69,6 +71,7 @@ def command(
             against=against,
             second_opinion=second_opinion,
             segments_in=segments_in,
+            files=files,
             image_format=image_format,
             progress=progress,
             stop=stop,
@@ -107,8 +110,21 @@ def _show(run: Run, record: VerificationRecord) -> None:
         _line(run, "Second", f"{facts.get('reader', 'libewf')}: agrees: {visible(facts.get('agrees', ''))}")
     speed = rate(record.bytes_per_second) if record.elapsed_s > 0.5 else ""
     _line(run, "Took", " · ".join(part for part in (duration(record.elapsed_s), speed) if part))
-    if record.damage:
+    if record.impact is not None:
+        _files(run, record.impact)
+    elif record.damage:
         _line(run, "Next", f"forensiq impact {visible(record.image)}      which files the damaged sectors are in")
+
+
+def _files(run: Run, impact: ImpactFacts) -> None:
+    _line(run, "Files", visible(impact.summary))
+    for each in impact.files[:_SHOWN]:
+        name = visible(each.path) + (f":{visible(each.stream)}" if each.stream else "")
+        part = each.kind if each.share is None or each.kind != "content" else f"{100 * each.share:.1f} % of its content"
+        _line(run, "", f"partition {each.partition}: {name} ({part})")
+    left = impact.files_not_listed + len(impact.files[_SHOWN:])
+    if left:
+        _line(run, "", f"and {count(left, 'more file')} (forensiq impact lists them all)")
 
 
 def _digests(run: Run, record: VerificationRecord) -> None:

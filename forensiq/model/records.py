@@ -19,6 +19,7 @@ from forensiq.model.source import SourceIdentity, WriteBlockState
 __all__ = [
     "AcquiredRange",
     "AcquisitionRecord",
+    "AffectedFile",
     "BlockDigestFacts",
     "ClockFacts",
     "CloneFacts",
@@ -28,6 +29,7 @@ __all__ = [
     "DigestComparison",
     "ExcessFacts",
     "ImageFacts",
+    "ImpactFacts",
     "Interruption",
     "MapFacts",
     "RateSample",
@@ -220,6 +222,42 @@ class DamageFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class AffectedFile:
+    """A file that unreadable or damaged sectors fall in.
+
+    ``kind`` is ``content``, ``directory`` or ``inode``; ``bytes`` are missing of ``size``, ``share`` (0 to 1) of the
+    content. ``path_hex`` has the exact bytes of a path that is not UTF-8.
+    """
+
+    partition: int
+    path: str
+    inode: int
+    stream: str | None
+    kind: str
+    bytes: int
+    size: int | None
+    share: float | None
+    path_hex: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImpactFacts:
+    """What unreadable or damaged sectors fall in, in bytes by kind, with the files that lost most.
+
+    ``files_hit`` counts the files with missing content; of ``files`` only the first are listed, ``files_not_listed``
+    more are known. ``not_read`` counts places that the analysis could not look into.
+    """
+
+    summary: str
+    damaged_bytes: int
+    bytes_by_kind: Mapping[str, int]
+    files_hit: int
+    files: tuple[AffectedFile, ...]
+    files_not_listed: int = 0
+    not_read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class VerificationRecord:
     """What a verification found.
 
@@ -247,6 +285,7 @@ class VerificationRecord:
     second_opinion: Mapping[str, str] | None = None
     details: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     tool: ToolFacts | None = None
+    impact: ImpactFacts | None = None
     ledger_head: LedgerHead | None = None
     schema: str = "forensiq/verification/1"
 
@@ -294,6 +333,7 @@ class AcquisitionRecord:
     statistics: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     reading: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     rates: tuple[RateSample, ...] = ()
+    impact: ImpactFacts | None = None
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     failure: str | None = None

@@ -10,7 +10,8 @@ Steps, labelled in the code (the reasons for their order: docs/design/acquisitio
 6. Observe the source a last time, and let go of it.
 7. Record: map and block digests, then the record.
 8. Open the image again by its path and verify it, from disk and not from memory.
-9. Say what happened: the record with the verification, the log for people.
+9. Find out which files the unreadable sectors fall in; a failure of that is a finding.
+10. Say what happened: the record with the verification, the log for people.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from forensiq.procedures.case_choice import bind_acquisition, placed_in_case
 from forensiq.procedures.clone_check import verify_clone
 from forensiq.procedures.clone_target import hold_target
 from forensiq.procedures.custody_step import custody_step
+from forensiq.procedures.damage_impact import with_impact
 from forensiq.procedures.environment import clock_facts, tool_facts
 from forensiq.procedures.evidence import Evidence, open_evidence
 from forensiq.procedures.evidence_files import EvidenceFiles
@@ -181,11 +183,14 @@ def _acquire(
         sidecars.save_log(record)  # a kill while it is verified must not leave the log of an earlier sitting
         record = _checked(record, job.files[0], progress, stop)  # 8
         sidecars.save_record(record)
+    if result.complete and record.unreadable:
+        record = with_impact(record, progress, stop)  # 9
+        sidecars.save_record(record)
     if result.complete:
         for files, seen_from_there in _records_of_copies(record, job):
             sidecars.copy_to(files, seen_from_there)
         sidecars.forget_unfinished()
-    sidecars.save_log(record)  # 9
+    sidecars.save_log(record)  # 10
     return record
 
 

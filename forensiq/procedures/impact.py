@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from forensiq.analysis.explorer import Explorer, FileSystemRef, Loss
 from forensiq.analysis.opening import ImageRef, open_reference
-from forensiq.errors import ImageFormatError, RecordFormatError, UsageError
+from forensiq.errors import ImageFormatError, Interrupted, RecordFormatError, UsageError
 from forensiq.images.beside import find_record
 from forensiq.model.extent import Extent, merge, subtract
 from forensiq.model.listing import Volume, VolumeKind
@@ -136,8 +137,10 @@ def _verified_damage(path: Path, size: int) -> tuple[Extent, ...]:
     return merge(extent.intersect(Extent(0, size)) for extent in extents if extent.offset < size)
 
 
-def impact_of(reference: ImageRef, sources: Iterable[DamageSource]) -> ImpactRecord:
-    """Say what the ranges of ``sources`` fall in.
+def impact_of(
+    reference: ImageRef, sources: Iterable[DamageSource], *, stop: threading.Event | None = None
+) -> ImpactRecord:
+    """Say what the ranges of ``sources`` fall in; raise :class:`~forensiq.errors.Interrupted` when ``stop`` is set.
 
     1. What no volume covers is unpartitioned or a partition table.
     2. Inside a file system that can be read, every stream's blocks are compared with the ranges.
@@ -151,11 +154,12 @@ def impact_of(reference: ImageRef, sources: Iterable[DamageSource]) -> ImpactRec
     if damaged:
         with Explorer(reference) as explorer:
             for volume in explorer.volumes().volumes:
+                _refuse_to_go_on(stop)
                 inside = _inside(damaged, volume)
                 if not inside:
                     continue
                 if volume.is_volume:
-                    _volume(explorer, volume, inside, files, areas)
+                    _volume(explorer, volume, inside, files, areas, stop)
                 elif volume.kind in (VolumeKind.TABLE, VolumeKind.UNPARTITIONED):
                     kind = "partition_table" if volume.kind is VolumeKind.TABLE else "unpartitioned"
                     note = volume.type if kind == "partition_table" else None
@@ -180,13 +184,23 @@ def impact_of(reference: ImageRef, sources: Iterable[DamageSource]) -> ImpactRec
     )
 
 
+def _refuse_to_go_on(stop: threading.Event | None) -> None:
+    if stop is not None and stop.is_set():
+        raise Interrupted("stopped while it looked for the files that are affected")
+
+
 def _inside(damaged: Iterable[Extent], volume: Volume) -> tuple[Extent, ...]:
     frame = Extent(volume.offset, volume.length)
     return tuple(part for part in (extent.intersect(frame) for extent in damaged) if part)
 
 
 def _volume(
-    explorer: Explorer, volume: Volume, inside: tuple[Extent, ...], files: list[FileHit], areas: list[AreaHit]
+    explorer: Explorer,
+    volume: Volume,
+    inside: tuple[Extent, ...],
+    files: list[FileHit],
+    areas: list[AreaHit],
+    stop: threading.Event | None,
 ) -> None:
     if volume.kind is VolumeKind.POOL_VOLUME:
         return
@@ -196,17 +210,23 @@ def _volume(
         areas += [AreaHit(kind, volume.index, each.offset, each.length, state.reason) for each in inside]
         return
     for fs in state.file_systems:
-        _file_system(explorer, fs, inside, files, areas)
+        _file_system(explorer, fs, inside, files, areas, stop)
 
 
 def _file_system(
-    explorer: Explorer, fs: FileSystemRef, inside: tuple[Extent, ...], files: list[FileHit], areas: list[AreaHit]
+    explorer: Explorer,
+    fs: FileSystemRef,
+    inside: tuple[Extent, ...],
+    files: list[FileHit],
+    areas: list[AreaHit],
+    stop: threading.Event | None,
 ) -> None:
     offset = fs.volume.offset
     ranges = [[each.offset - offset, each.end - offset] for each in inside]
     seen = False
     told: list[Extent] = []
     for batch in explorer.walk(fs, do="impact", recovery=True, ranges=ranges):
+        _refuse_to_go_on(stop)
         for line in batch.splitlines():
             value: dict[str, Any] = json.loads(line)
             if "area" in value:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from forensiq.errors import ForensiqError
 from forensiq.model.finding import Cause, Finding, Severity
-from forensiq.model.report import Examination, ExaminedVolume, ItemReport
+from forensiq.model.records import AcquisitionRecord, AffectedFile
+from forensiq.model.report import Examination, ExaminedFile, ExaminedVolume, ItemReport
 from forensiq.procedures.partitions import PartitionRow, image_reference, list_partitions
 from forensiq.reports.case_verdict import last_acquisition
 
@@ -41,11 +42,27 @@ def with_examination(item: ItemReport, root: Path) -> ItemReport:
         examination=Examination(
             first,
             volumes,
-            affected=None if acquired.record.unreadable else (),
+            affected=_affected(acquired.record),
             affected_missing="not looked for in this report (forensiq impact lists them)",
             findings=tuple(findings),
         ),
     )
+
+
+def _affected(record: AcquisitionRecord) -> tuple[ExaminedFile, ...] | None:
+    if not record.unreadable:
+        return ()
+    if record.impact is None:
+        return None
+    return tuple(
+        ExaminedFile(each.path, str(each.inode), None, None, None, _loss(each)) for each in record.impact.files
+    )
+
+
+def _loss(file: AffectedFile) -> str:
+    what = f"{file.bytes:,} bytes of its content" if file.kind == "content" else f"its {file.kind}"
+    part = f" ({100 * file.share:.1f} %)" if file.kind == "content" and file.share is not None else ""
+    return f"partition {file.partition}: {what}{part} could not be read"
 
 
 def _volume(row: PartitionRow) -> ExaminedVolume:

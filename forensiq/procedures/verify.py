@@ -31,6 +31,7 @@ from forensiq.model.image import Segment
 from forensiq.model.ledger import LedgerHead
 from forensiq.model.records import DamageFacts, VerificationRecord
 from forensiq.model.reference import AcquisitionReference
+from forensiq.procedures.damage_impact import impact_of_damage
 from forensiq.procedures.environment import tool_facts
 from forensiq.procedures.verify_blocks import check_sample, load_blocks, locate_by_blocks
 from forensiq.procedures.verify_more import against_drive, ask_libewf
@@ -67,6 +68,7 @@ def verify_image(
     medium_size: int | None = None,
     read_back: bool = False,
     ledger_head: LedgerHead | None = None,
+    files: bool = False,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> VerificationRecord:
@@ -103,7 +105,23 @@ def verify_image(
         if second_opinion:
             run.opinion, notes = ask_libewf(image, run.paths(), run.content, run.progress)
             run.findings += notes
-        return replace(run.record(path, read_back), ledger_head=ledger_head)
+        made = replace(run.record(path, read_back), ledger_head=ledger_head)
+    return _with_files(made, segments_in, image_format, stop) if files and made.damage else made
+
+
+def _with_files(
+    record: VerificationRecord, segments_in: Sequence[Path], image_format: str | None, stop: threading.Event | None
+) -> VerificationRecord:
+    found = impact_of_damage(
+        Path(record.image),
+        [Extent(each.offset, each.length) for each in record.damage],
+        image_format=image_format,
+        segments_in=segments_in,
+        stop=stop,
+    )
+    if isinstance(found, Finding):
+        return replace(record, structure=(*record.structure, found))
+    return replace(record, impact=found)
 
 
 def recorded_facts(record: VerificationRecord) -> dict[str, object]:

@@ -8,7 +8,7 @@ UTF-8 with at most 100 columns; nothing from evidence reaches it but through :fu
 from __future__ import annotations
 
 from forensiq.model.digest import DigestSet
-from forensiq.model.records import AcquisitionRecord, ImageFacts, VerificationRecord
+from forensiq.model.records import AcquisitionRecord, ImageFacts, ImpactFacts, VerificationRecord
 from forensiq.model.source import SourceIdentity, SourceKind, WriteBlockState
 from forensiq.reports.log_clone import clone_part
 from forensiq.reports.log_parts import LISTED, damage, digest_rows, facts, findings, media_size, times, tool
@@ -121,8 +121,26 @@ def _unreadable(page: TextPage, record: AcquisitionRecord) -> None:
         )
         if len(record.unreadable) > LISTED:
             page.field("", f"… and {len(record.unreadable) - LISTED:,} more places; record and map list all")
+    if record.impact is not None:
+        _affected(page, record.impact)
     if unread_bytes(record):
         page.field("Not tried", f"{size(unread_bytes(record))} were skipped or never tried")
+
+
+def _affected(page: TextPage, impact: ImpactFacts) -> None:
+    page.field("Errors", f"{count(impact.files_hit, 'file')} affected: {visible(impact.summary, 1000)}")
+    page.table(
+        (
+            f"partition {each.partition}",
+            f"{visible(each.path, 300)}, "
+            + (f"{share(each.bytes, each.size)} of its content" if each.kind == "content" and each.size else each.kind),
+        )
+        for each in impact.files
+    )
+    if impact.files_not_listed:
+        page.field("", f"… and {impact.files_not_listed:,} more; forensiq impact lists all")
+    if impact.not_read:
+        page.field("", f"{count(impact.not_read, 'place')} could not be looked into: there may be more")
 
 
 def _digests(page: TextPage, record: AcquisitionRecord) -> None:
