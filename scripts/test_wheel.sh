@@ -25,5 +25,5 @@ unset PYTHONPATH
 import pathlib, sys, forensiq
 where = pathlib.Path(forensiq.__file__).resolve()
 sys.exit(0 if pathlib.Path(sys.prefix).resolve() in where.parents else f'the wheel is not what is tested: {where}')"
-echo "wheel: installed in an environment of its own; the scenarios run on it"
-"$place/venv/bin/python" -m pytest -q -n "$jobs" --dist loadgroup tests/scenarios
+echo "wheel: installed in an environment of its own; the scenarios run on it, but for the slow ones"
+"$place/venv/bin/python" -m pytest -q -n "$jobs" --dist loadgroup -m "not slow" tests/scenarios

@@ -24,6 +24,8 @@ from tests.scenarios.program import Done, forensiq
 from tests.scenarios.test_resume import count_calls
 from tests.support.disks import gpt_disk
 
+pytestmark = pytest.mark.slow
+
 SECTOR = 512
 SIZE = 6 << 20
 OLD = b"\xa5old"

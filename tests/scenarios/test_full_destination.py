@@ -23,6 +23,8 @@ from forensiq.procedures.acquire import acquire, exit_code_of
 from forensiq.procedures.acquire_request import AcquireRequest
 from tests.scenarios.program import forensiq
 
+pytestmark = pytest.mark.slow
+
 DATA = random.Random(3).randbytes(12 << 20)
 FORMATS: dict[str, dict[str, Any]] = {
     "e01": {"format": "e01"},

@@ -19,7 +19,7 @@ from tests.scenarios.program import forensiq
 SIZE = 4 << 20
 BAD = [Extent(512 * 1000, 512 * 40), Extent(512 * 4000, 512), Extent(512 * 6000, 512 * 8)]
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 
 def medium(path: Path) -> bytes:

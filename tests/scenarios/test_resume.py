@@ -24,6 +24,8 @@ from forensiq.procedures.acquire_request import AcquireRequest
 from forensiq.streams import durable
 from tests.scenarios.program import forensiq
 
+pytestmark = pytest.mark.slow
+
 SIZE = 1 << 20
 SETTINGS: dict[str, dict[str, Any]] = {
     "e01": {"format": "e01"},

@@ -177,10 +177,10 @@ class TestWhereADestinationLies:
         tree.mounts(
             "1 1 8:17 / / rw - ext4 /dev/sdb1 rw",
             "2 1 8:1 / /images rw - ext4 /dev/sda1 rw",
-            "3 1 7:0 / /work rw - ext4 /dev/loop0 rw",
+            "3 1 7:0 / /store rw - ext4 /dev/loop0 rw",
         )
-        assert lies_on("/work/out", "/dev/sda", tree.system) is True
-        assert lies_on("/work/out", "/dev/sdb", tree.system) is False
+        assert lies_on("/store/out", "/dev/sda", tree.system) is True
+        assert lies_on("/store/out", "/dev/sdb", tree.system) is False
 
     def test_a_source_that_is_a_loop_over_the_destinations_disk_is_fine(self, tree: Tree) -> None:
         tree.disk("loop0", "7:0", "virtual/block", files={"loop/backing_file": "/images/evidence.raw"})
