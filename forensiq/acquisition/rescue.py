@@ -39,8 +39,6 @@ UNSCRAPED = RangeStatus(ReadStatus.SKIPPED, detail="unscraped")
 SLOW = RangeStatus(ReadStatus.SKIPPED, detail="slow")
 HUNG = RangeStatus(ReadStatus.NOT_TRIED, detail="hung")
 
-_LARGE = 256 << 10
-_GROW_AFTER = 16 << 20  # bytes without an error after which reads become large again
 _MOST_SKIP = 1 << 30  # bytes; also a hundredth of the domain, but on small media
 _LEAST_MOST = 32  # clusters
 _SLOW_S = 0.25  # seconds: a read that takes less is never slow, whatever the others take
@@ -90,9 +88,8 @@ class Rescue:
         self._save = save
         self._sector = source.sector_size
         self._cluster = max(self._sector, settings.cluster // self._sector * self._sector)
-        self._buffer = memoryview(mmap.mmap(-1, max(_LARGE, self._cluster)))  # aligned, for O_DIRECT
+        self._buffer = memoryview(mmap.mmap(-1, self._cluster))  # aligned, for O_DIRECT
         self._rate = 0.0
-        self._clean = 0
         self._state = MapfileState(0, "?", 1)
         self._next_save = monotonic() + settings.checkpoint_s
 
@@ -130,7 +127,6 @@ class Rescue:
         """Read what was not tried, and what is in ``also``."""
         most = min(_MOST_SKIP, max(_LEAST_MOST * self._cluster, domain.length // 100 // self._cluster * self._cluster))
         skip = self._cluster
-        self._clean = 0
         rest = domain
         while piece := self._next_piece(rest, also, forward=forward):
             self._state = MapfileState(piece.offset, "?", number)
@@ -139,7 +135,6 @@ class Rescue:
             slow = error is None and self._is_slow(piece.length, monotonic() - started)
             rest = Extent.between(piece.end, rest.end) if forward else Extent.between(rest.offset, piece.offset)
             if error is not None:
-                self._clean = 0
                 single = piece.length <= self._sector
                 self._journal.mark(piece, RangeStatus(ReadStatus.UNREADABLE, error.errno) if single else UNTRIMMED)
             if (error is not None or slow) and skipping:
@@ -152,8 +147,8 @@ class Rescue:
                 skip = self._cluster
 
     def _next_piece(self, rest: Extent, also: tuple[RangeStatus, ...], *, forward: bool) -> Extent | None:
-        """Return what is to be read next of ``rest``: a cluster, or more where all has been well for a while."""
-        size = _LARGE if self._clean >= _GROW_AFTER else self._cluster
+        """Return what is to be read next of ``rest``: a cluster, on the grid, or what is left of one."""
+        size = self._cluster
         media_map = self._journal.media_map
         find = media_map.ranges if forward else media_map.ranges_backward
         for gap, state in find(ReadStatus.NOT_TRIED, ReadStatus.SKIPPED, within=rest):
@@ -230,7 +225,6 @@ class Rescue:
             self._target.store_at(extent.offset, data)
             self._journal.mark(extent, success)
             self._progress.add("rescue", extent.length)
-            self._clean += extent.length
         return error
 
     def _pause(self) -> None:

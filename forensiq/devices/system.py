@@ -51,7 +51,7 @@ class System:
     def names(self, folder: Path) -> tuple[str, ...]:
         """Return the sorted names in a folder; none where it cannot be read."""
         try:
-            return tuple(sorted(each.name for each in folder.iterdir()))
+            return tuple(sorted(os.listdir(folder)))  # noqa: PTH208 asked after every read error, and ten times faster
         except OSError:
             return ()
 
@@ -65,9 +65,9 @@ class System:
 
     def name_of_number(self, number: str) -> str | None:
         """Return the kernel name of the block device ``major:minor``."""
-        link = self.sys / "dev" / "block" / number
         try:
-            return self.kernel_name(link.resolve(strict=True).name)
+            target = (self.sys / "dev" / "block" / number).readlink()
+            return self.kernel_name(target.name)
         except OSError:
             return None
 

@@ -65,7 +65,8 @@ def whole_device_of(path: str, system: System | None = None) -> str:
 def partitions_of(name: str, system: System) -> tuple[str, ...]:
     """Return the kernel names of the partitions of a whole device, in the order of their numbers."""
     folder = system.block(name)
-    found = [each for each in system.names(folder) if (folder / each / "partition").exists()]
+    # Asked after every read error. The kernel begins the name of a partition with that of its disk.
+    found = [each for each in system.names(folder) if each.startswith(name) and (folder / each / "partition").exists()]
     return tuple(sorted(found, key=lambda each: (system.number(folder / each / "partition") or 0, each)))
 
 

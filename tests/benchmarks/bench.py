@@ -25,7 +25,7 @@ def main() -> None:
     """Parse, measure, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", default=[*CASES], help=f"of {', '.join(CASES)} (default: all)")
-    parser.add_argument("--mib", type=int, default=2064, help="size of the medium in MiB (default 2064)")
+    parser.add_argument("--mib", type=int, default=4128, help="size of the medium in MiB (default 4128)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5)")
     parser.add_argument("--work", type=Path, default=Path("/dev/shm/forensiq-bench"), help="folder in a tmpfs")
     parser.add_argument("--disk", type=Path, help="folder on a disk, for the disk-to-disk case")

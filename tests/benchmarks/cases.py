@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import statistics
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from forensiq.model.extent import Extent, merge
+from tests.benchmarks.corpus import build_corpus
 from tests.benchmarks.limits import measure_limit
 from tests.benchmarks.measure import Contender, alternate, median_ratio, run
+from tests.rig import faulty_device
 
 __all__ = ["CASES", "Bench", "Row"]
 
@@ -175,6 +179,33 @@ def memory(bench: Bench) -> list[Row]:
     return rows
 
 
+def rescue(bench: Bench) -> list[Row]:
+    """A failing device (needs root): each read around a bad area takes 50 ms.
+
+    GNU ddrescue gets the digests that forensiq makes from openssl, afterwards.
+    """
+    if os.geteuid() != 0 or shutil.which("nbdfuse") is None:
+        print("rescue: left out, it needs root and nbdfuse", flush=True)
+        return []
+    disk = bench.work / "failing.bin"
+    size = 256 * MIB
+    build_corpus(disk, size)
+    chance = random.Random(3)
+    places = [Extent(chance.randrange(size // 512 - 64) * 512, chance.randrange(1, 16) * 512) for _ in range(40)]
+    bad = merge(places)
+    around = [Extent.between(max(0, each.offset - 2048), each.end + 2048) for each in bad]
+    with faulty_device(disk, bench.work / "rig", bad=bad, slow=around, delay_s=0.05) as device:
+        small = Bench(Path(device.path), size, bench.work, bench.rounds)
+        ours = small.acquire("forensiq", "--format", "raw", "--retries", "0", "--no-probe")
+        target = str(bench.work / "out" / "d")
+        script = f'ddrescue -q -d -r0 "$1" {target}.img {target}.map && openssl md5 {target}.img && '
+        script += f"openssl sha256 {target}.img"
+        peer = small.writing("ddrescue, openssl", ["sh", "-c", script, "sh", device.path])
+        rows = small.compare("rescue of 40 bad areas", replace(ours, codes=(3,)), [(peer, 1.0)])
+    disk.unlink()
+    return rows
+
+
 CASES: dict[str, Callable[[Bench], list[Row]]] = {
     "e01": e01_plain,
     "default": e01_default,
@@ -182,4 +213,5 @@ CASES: dict[str, Callable[[Bench], list[Row]]] = {
     "verify": verify,
     "progress": progress_view,
     "memory": memory,
+    "rescue": rescue,
 }

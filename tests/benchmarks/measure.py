@@ -27,13 +27,18 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A command to measure. ``prepare`` runs before each round, untimed; ``stored`` gives the bytes that it wrote."""
+    """A command to measure.
+
+    ``prepare`` runs before each round, untimed; ``stored`` gives the bytes that it wrote; ``codes`` are exit codes of
+    success.
+    """
 
     name: str
     command: Sequence[str]
     prepare: Callable[[], None]
     stored: Callable[[], int] = lambda: 0
     terminal: bool = False
+    codes: tuple[int, ...] = (0,)
 
 
 def run(contender: Contender, log: Path) -> Cost:
@@ -56,7 +61,7 @@ def run(contender: Contender, log: Path) -> Cost:
         process.returncode = os.waitstatus_to_exitcode(status)
         if contender.terminal:
             os.close(secondary)
-    if process.returncode:
+    if process.returncode not in contender.codes:
         raise SystemExit(f"{contender.name} failed ({process.returncode}): {log.read_text(errors='replace')[-2000:]}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, contender.stored())
 
