@@ -89,7 +89,8 @@ def check_response(data: bytes, response: bytes, roots: list[Certificate] | None
         # 3. Signed.
         inside = [x509.load_der_x509_certificate(each) for each in stamp.signed_data.certificates]
         leaf = _verify(stamp, algorithm(data).digest(), inside, roots)
-    except (ValueError, VerificationError) as error:
+    except (ValueError, KeyError, VerificationError) as error:
+        # KeyError: a name in a certificate with a kind of string that the parser does not know.
         raise CustodyError(f"the time stamp does not verify: {error}") from error
     return TimestampFacts(
         clock.rfc3339(info.gen_time),

@@ -78,8 +78,10 @@ def test_a_picture_is_drawn_from_as_many_as_fit() -> None:
 
 
 def test_an_acquisition_records_its_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def often(request: AcquireRequest, stack: ExitStack) -> tuple[Evidence, AcquisitionJob]:
-        evidence, job = prepare(request, stack)
+    def often(
+        request: AcquireRequest, stack: ExitStack, holding: ExitStack | None = None
+    ) -> tuple[Evidence, AcquisitionJob]:
+        evidence, job = prepare(request, stack, holding)
         return evidence, dataclasses.replace(job, plan=dataclasses.replace(job.plan, watch_s=0.0))
 
     prepare = procedure.prepare
