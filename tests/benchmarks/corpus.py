@@ -35,7 +35,9 @@ def _file_bytes() -> Iterator[bytes]:
             for name in sorted(entries):
                 path = Path(folder, name)
                 if path.is_file() and not path.is_symlink():
-                    yield path.read_bytes()
+                    with path.open("rb") as file:
+                        while piece := file.read(1 << 20):
+                            yield piece
 
 
 def _take(files: Iterator[bytes], count: int) -> bytes:
