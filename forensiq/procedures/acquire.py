@@ -181,6 +181,8 @@ def _acquire(
     sidecars.save_record(record)
     if result.complete and request.verify:
         sidecars.save_log(record)  # a kill while it is verified must not leave the log of an earlier sitting
+        for files, seen_from_there in _records_of_copies(record, job):
+            sidecars.copy_to(files, seen_from_there)  # a raw copy has no other reference
         record = _checked(record, job.files[0], progress, stop)  # 8
         sidecars.save_record(record)
     if result.complete and record.unreadable:

@@ -140,6 +140,12 @@ def test_a_second_destination_gets_the_same_image_and_its_own_record(tmp_path: P
     assert names(tmp_path / "b") == ["Y.E01", "Y.blocks.csv", "Y.log.txt", "Y.map", "Y.record.json"]
 
 
+def test_a_second_raw_image_is_verified_too(tmp_path: Path) -> None:
+    medium(tmp_path / "disk.dd", MIB)
+    done = forensiq("acquire", "disk.dd", "a/X", "--copy-to", "b/Y", "--format", "raw", "--json", folder=tmp_path)
+    assert done.expect(0).json["copies"][0]["verification"]["verdict"] == "verified"
+
+
 def test_an_image_is_never_overwritten(tmp_path: Path) -> None:
     medium(tmp_path / "disk.dd", MIB)
     forensiq("acquire", "disk.dd", "X", folder=tmp_path).expect(0)
