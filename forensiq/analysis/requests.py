@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from forensiq.analysis.allocation import NotDetermined, allocation_of_file_system
 from forensiq.analysis.content import digest_stream, has_content, largest_readable, opened_stream, pieces
 from forensiq.analysis.content_types import HEAD, content_type, is_mismatch
 from forensiq.analysis.impact import RangeSet, damaged_records, hits_of_entry, rest_of_ranges
@@ -343,6 +344,25 @@ def _types(session: Session, request: Request) -> None:
     _run(session, request, _walker(session, request, emit))
 
 
+def _allocation(session: Session, request: Request) -> None:
+    """Answer with the ranges in use, as lines of [class, start, end] in bytes from the start of the file system.
+
+    Then a value: ``size``, ``notes``, and ``reason`` where the allocation cannot be told.
+    """
+    fs = session.file_system(request)
+    window = Window(session.image, fs.offset, request.get("length"))
+    try:
+        found = allocation_of_file_system(fs, window, session.count_read)
+    except NotDetermined as error:
+        session.channel.value(FrameKind.VALUE, {"size": 0, "notes": [], "reason": str(error)})
+        return
+    for kind, ranges in (("boot_area", found.boot), ("metadata", found.metadata), ("allocated", found.allocated)):
+        for low, high in ranges:
+            session.channel.line(f'["{kind}",{low},{high}]')
+    session.tsk.unreadable.clear()
+    session.channel.value(FrameKind.VALUE, {"size": found.size, "notes": found.notes, "reason": None})
+
+
 HANDLERS: dict[str, Callable[[Session, Request], None]] = {
     "volumes": _volumes,
     "open": _open_file_system,
@@ -354,4 +374,5 @@ HANDLERS: dict[str, Callable[[Session, Request], None]] = {
     "scan": _scan,
     "types": _types,
     "read_medium": _read_medium,
+    "allocation": _allocation,
 }
