@@ -34,7 +34,7 @@ DEFAULT_BLOCKS = "16MiB"
 _IMAGE = (
     click.option(
         "--compression", type=click.Choice(["none", "fast", "best"]), default="fast", show_default=True,
-        help="For E01: fast (deflate level 1), best (smaller, several times slower), none.",
+        help="For E01: fast, best (smaller, several times slower), none.",
     ),
     click.option("--segment-size", type=SIZE, help="Largest size of a file (E01: 1500MiB; raw: one file)."),
     click.option(

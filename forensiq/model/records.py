@@ -186,7 +186,7 @@ class ClockFacts:
 
 @dataclass(frozen=True, slots=True)
 class ToolFacts:
-    """The program that did the step. ``code_sha256`` is a digest over all its own source files (path and content)."""
+    """The program that did the step. ``code_sha256`` is a digest over all its own files (path and content)."""
 
     name: str
     version: str

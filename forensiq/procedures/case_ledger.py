@@ -16,6 +16,7 @@ from forensiq.custody.trust import remember_head
 from forensiq.errors import CustodyError
 from forensiq.model.jsonable import Json, to_json
 from forensiq.model.ledger import LedgerEntry
+from forensiq.procedures.environment import clock_facts
 
 __all__ = ["acting_user", "append_event", "case_identity", "ledger_value"]
 
@@ -31,12 +32,13 @@ def append_event(
     parameters: Mapping[str, object] | None = None,
     result: Mapping[str, object] | None = None,
     digests: Mapping[str, str] | None = None,
-    clock_offset_us: int | None = None,
 ) -> LedgerEntry:
-    """Append one event and remember the new head on this machine."""
+    """Append one event, with the clock's offset where it is known, and remember the new head on this machine."""
+    offset = clock_facts().offset_s
     event = Event(
         str(ledger_value(actor)), action, _object(parameters), _object(result),
-        {str(ledger_value(path)): digest for path, digest in (digests or {}).items()}, clock_offset_us,
+        {str(ledger_value(path)): digest for path, digest in (digests or {}).items()},
+        None if offset is None else round(offset * 1_000_000),
     )  # fmt: skip
     entry = folder.ledger.append(event, signer)
     remember_head(case_identity(folder), head_after(entry))

@@ -75,7 +75,6 @@ def custody_step(
     key: KeyChoice | None = None,
     signer: Signer | None = None,
     actor: str | None = None,
-    clock_offset_us: int | None = None,
 ) -> Iterator[CustodyStep]:
     """Write the start and the end of a step into the ledger of ``case_dir``; see the module's example.
 
@@ -91,7 +90,7 @@ def custody_step(
     signer = signer or open_signer(key)
     who = actor or folder.read_case().examiner.name or acting_user()
     given = {**dict(parameters or {}), "by": acting_user()}
-    started = append_event(folder, signer, who, f"{action}.started", parameters=given, clock_offset_us=clock_offset_us)
+    started = append_event(folder, signer, who, f"{action}.started", parameters=given)
     step = CustodyStep(folder, head_after(started))
     try:
         yield step

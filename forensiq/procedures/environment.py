@@ -8,29 +8,38 @@ import hashlib
 import os
 import platform
 import ssl
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 
 import forensiq
-from forensiq.clock import local_offset, utc_now
+from forensiq.clock import local_offset, monotonic, utc_now
 from forensiq.devices.mounts import mount_over, mounts_of_self
 from forensiq.devices.system import System
+from forensiq.devices.time_reference import TimeReference, ask_time_reference
 from forensiq.model.records import ClockFacts, DestinationFacts, ToolFacts
 
 __all__ = ["clock_facts", "code_digest", "destination_facts", "nearest_folder", "tool_facts"]
 
-_LIBRARIES = ("libewf-python", "pytsk3", "isal", "blake3", "click", "rich", "cryptography")
+_LIBRARIES = (
+    "libewf-python", "pytsk3", "click", "rich", "cryptography", "isal", "blake3", "mfusepy", "tomlkit",
+    "rfc3161-client", "segno", "typst", "pyHanko",
+)  # fmt: skip
 _STA_UNSYNC = 0x0040
 _TIME_ERROR = 5
+_REFERENCE_LASTS_S = 60
 
 
 @cache
 def code_digest() -> str:
-    """Return SHA-256 over all source files of this program: path, a zero byte, size, a zero byte, content; by path."""
+    """Return SHA-256 over all files of this program: path, a zero byte, size, a zero byte, content; by path.
+
+    What Python makes of them (``__pycache__``) is not part of it.
+    """
     root = Path(forensiq.__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py"), key=lambda each: each.relative_to(root).as_posix()):
+    files = (each for each in root.rglob("*") if each.is_file() and each.parent.name != "__pycache__")
+    for path in sorted(files, key=lambda each: each.relative_to(root).as_posix()):
         content = path.read_bytes()
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + str(len(content)).encode() + b"\0" + content)
     return digest.hexdigest()
@@ -52,7 +61,7 @@ def _user() -> str:
 
 @cache
 def tool_facts() -> ToolFacts:
-    """Return what this program is."""
+    """Return what this program is, and the versions of all libraries that it asks for."""
     libraries = {name: _version(name) for name in _LIBRARIES}
     libraries["openssl"] = ssl.OPENSSL_VERSION
     system = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
@@ -82,20 +91,30 @@ class _Timex(ctypes.Structure):
 
 
 def clock_facts() -> ClockFacts:
-    """Return what the kernel knows of the clock: adjtimex(2) with no mode set, which changes nothing.
+    """Return what is known of the clock: adjtimex(2) with no mode set, which changes nothing, and the time service.
 
-    Whether the clock is kept in step with a reference is known; by how much it differs from it only as the bound that
-    the kernel keeps, which is said in ``method``.
+    Whether the clock is kept in step with a reference the kernel knows; by how much it differs, only the service does.
+    Where none says it, ``method`` has the bound that the kernel keeps.
     """
     zone = local_offset(utc_now())
+    reference = _time_reference(int(monotonic() // _REFERENCE_LASTS_S))
     timex = _Timex(modes=0)
     state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
+    synchronized: bool | None
     if state < 0:
-        return ClockFacts(zone, method="not available: the kernel does not answer adjtimex")
-    if state == _TIME_ERROR or timex.status & _STA_UNSYNC:
-        return ClockFacts(zone, False, method="adjtimex: the kernel's clock is not synchronised to a reference")
-    bound = timex.maxerror / 1e6
-    return ClockFacts(zone, True, method=f"adjtimex: synchronised, error at most {bound:.3f} s")
+        synchronized, method = None, "not available: the kernel does not answer adjtimex"
+    elif state == _TIME_ERROR or timex.status & _STA_UNSYNC:
+        synchronized, method = False, "adjtimex: the kernel's clock is not synchronised to a reference"
+    else:
+        synchronized, method = True, f"adjtimex: synchronised, error at most {timex.maxerror / 1e6:.3f} s"
+    if reference is None:
+        return ClockFacts(zone, synchronized, method=method)
+    return ClockFacts(zone, synchronized, reference.offset_s, f"{method}; {reference.method}")
+
+
+@lru_cache(maxsize=1)
+def _time_reference(_period: int) -> TimeReference | None:
+    return ask_time_reference()
 
 
 def nearest_folder(path: Path) -> Path:

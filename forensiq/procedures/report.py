@@ -12,7 +12,6 @@ import hashlib
 import secrets
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 from forensiq import clock
@@ -249,8 +248,7 @@ def _seal_code(folder: CaseFolder) -> str | None:
 
 def _tool() -> ToolFacts:
     facts = tool_facts()
-    libraries = {"typst": typesetter(), "pyHanko": version("pyHanko")}
-    return replace(facts, libraries={**facts.libraries, **libraries})
+    return replace(facts, libraries={**facts.libraries, "typst": typesetter()})
 
 
 def _event(entry: LedgerEntry) -> CustodyEvent:

@@ -79,7 +79,7 @@ def acquisition_blocks(record: AcquisitionRecord) -> Iterator[Block]:
         rows.append(field("Image", missing("no finished image exists")))
     rows += [
         field("Destination", code(target.path), given(target.filesystem, "file system not recorded")),
-        field("Destination held nothing before", text(unknown_or(target.blank))),
+        field("Destination folder held nothing before", text(unknown_or(target.blank))),
         *(
             field(
                 "Second copy", code(each.image.path) if each.image else missing("no image"), _copy_state(each.failure)

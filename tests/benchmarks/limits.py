@@ -67,7 +67,7 @@ def _deflate(piece: bytes) -> None:
     hard = False
     for start in range(0, len(view), _CHUNK):
         chunk = view[start : start + _CHUNK]
-        hard = len(isal_zlib.compress(chunk[-4096:] if hard else chunk, 1)) >= (4096 if hard else len(chunk))
+        hard = len(isal_zlib.compress(chunk[-4096:] if hard else chunk, 2)) >= (4096 if hard else len(chunk))
 
 
 if __name__ == "__main__":

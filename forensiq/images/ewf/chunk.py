@@ -110,5 +110,6 @@ class ChunkEncoder:
 
     def _deflate(self, data: bytes | memoryview) -> bytes:
         if self._compression is Compression.FAST:
-            return bytes(isal_zlib.compress(data, 1))
+            # As quick as level 1, and .5 to 1 % smaller; level 3 costs half as much again.
+            return bytes(isal_zlib.compress(data, 2))
         return zlib.compress(data, 6)
