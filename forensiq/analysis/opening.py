@@ -13,6 +13,9 @@ from forensiq.images.raw import RawImage
 __all__ = ["ImageRef", "open_reference"]
 
 
+_LENIENT = frozenset({"e01", "ex01"})
+
+
 @dataclass(frozen=True, slots=True)
 class ImageRef:
     """An image by path. ``sector_size`` (bytes) overrides what it says of itself, for raw images of 4Kn drives."""
@@ -24,10 +27,11 @@ class ImageRef:
 
 
 def open_reference(reference: ImageRef) -> EvidenceImage:
-    """Open the image, leniently: what can be read of it is looked into, and the rest is said to be missing."""
+    """Open the image. Of an E01 what can be read is looked into, and the rest is said to be missing; a virtual disk
+    without its parent is refused, because nothing in it stands alone."""
     path = Path(reference.path)
     name = reference.format or detect_format(path)
     folders = [Path(each) for each in reference.segments_in]
     if name == "raw":
         return RawImage(path, sector_size=reference.sector_size or 512, folders=folders)
-    return open_image(path, format=name, segments_in=folders, lenient=True)
+    return open_image(path, format=name, segments_in=folders, lenient=name in _LENIENT)

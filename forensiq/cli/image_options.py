@@ -31,7 +31,9 @@ def image_options(function: F) -> F:
             "--segments-in", type=PATH, multiple=True, metavar="DIR", help="A further folder with segments. Repeatable."
         ),
         click.option("--sector-size", type=SIZE, help="Sector size of the medium, for raw images of 4Kn drives."),
-        click.option("--image-format", metavar="F", help="Format of the image, where it cannot be told (raw, e01)."),
+        click.option(
+            "--image-format", metavar="F", help="Format of the image, where the content does not tell: raw, e01, vmdk …"
+        ),
     ):
         function = option(function)
     return function

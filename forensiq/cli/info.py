@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, exact_size, number, visible
-from forensiq.errors import ExitCode
+from forensiq.errors import ExitCode, Fact
 from forensiq.procedures.info import ImageInformation, inspect_image
 
 __all__ = ["command"]
@@ -33,7 +34,9 @@ _LABELS = {
 @click.option(
     "--segments-in", type=PATH, multiple=True, metavar="DIR", help="Look for segments in this folder, too (repeatable)."
 )
-@click.option("--format", "image_format", metavar="FORMAT", help="e01, ex01 or raw, where the content does not tell.")
+@click.option(
+    "--format", "image_format", metavar="FORMAT", help="The format, where the content does not tell: e01, raw, vmdk …"
+)
 @recorded("image")
 def command(run: Run, image: Path, segments_in: tuple[Path, ...], image_format: str | None) -> ExitCode | None:
     """Tell what an image says of itself, without reading its data: nothing is verified."""
@@ -42,7 +45,8 @@ def command(run: Run, image: Path, segments_in: tuple[Path, ...], image_format: 
         run.result(information)
     else:
         _show(run, information)
-    return None
+    missing = any(each.code == "container.file.missing" for each in information.findings)
+    return ExitCode.NOT_AN_IMAGE if missing else None
 
 
 def _show(run: Run, about: ImageInformation) -> None:
@@ -57,6 +61,9 @@ def _show(run: Run, about: ImageInformation) -> None:
         value = getattr(about.metadata, name)
         if value:
             _line(run, label, visible(value))
+    said = [(name, each) for name, value in about.container.items() for each in _each(value)]
+    for index, (name, value) in enumerate(said):
+        run.print(f"  {'' if index else 'Container':<12} {name.replace('_', ' ')}: {_value(value)}")
     for algorithm, text in about.stored_digests.items():
         _line(run, algorithm.value.upper(), f"{text}   stated in the image")
     for algorithm, text in about.recorded_digests.items():
@@ -68,12 +75,25 @@ def _show(run: Run, about: ImageInformation) -> None:
         _line(run, "" if index else "Unreadable", text)
     if len(about.acquisition_errors) > _SHOWN:
         _line(run, "", f"and {count(len(about.acquisition_errors) - _SHOWN, 'more range')} (--json lists them all)")
+    for index, each in enumerate(about.unknown_regions[:_SHOWN]):
+        text = f"LBA {number(each.first_lba)}, {count(each.sectors, 'sector')}"
+        _line(run, "" if index else "Not known", text)
     if not about.complete:
         run.warn("this image is not complete")
     for finding in about.findings[:_SHOWN]:
         where = f"{visible(finding.where)}: " if finding.where else ""
         run.warn(f"{where}{visible(finding.message)}")
     _line(run, "", "Nothing was verified; `forensiq verify` does that.")
+
+
+def _each(value: Fact) -> Sequence[Fact]:
+    return value if isinstance(value, list) else [value]
+
+
+def _value(value: Fact) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if isinstance(value, int) else visible(str(value))
 
 
 def _line(run: Run, label: str, text: str) -> None:

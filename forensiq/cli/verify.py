@@ -44,7 +44,9 @@ _SHOWN = 20
 @click.option(
     "--segments-in", type=PATH, multiple=True, metavar="DIR", help="Look for segments in this folder, too (repeatable)."
 )
-@click.option("--format", "image_format", metavar="FORMAT", help="e01, ex01 or raw, where the content does not tell.")
+@click.option(
+    "--format", "image_format", metavar="FORMAT", help="The format, where the content does not tell: e01, raw, vmdk …"
+)
 @recorded("image")
 def command(
     run: Run,

@@ -11,9 +11,10 @@ from pathlib import Path
 from forensiq.errors import ImageFormatError, UsageError
 from forensiq.images.base import EvidenceImage
 from forensiq.images.beside import FoundRecord, find_record
-from forensiq.images.detect import detect_format
+from forensiq.images.detect import detect_format, sniff
 from forensiq.images.ewf.libewf import open_ex01
 from forensiq.images.ewf.reader import open_e01
+from forensiq.images.qcow2 import open_qcow2
 from forensiq.images.raw import RawImage
 from forensiq.images.request import OpenRequest
 
@@ -29,6 +30,7 @@ FORMATS: dict[str, Callable[[OpenRequest], EvidenceImage]] = {
         known=request.known,
         medium_size=request.medium_size,
     ),
+    "qcow2": open_qcow2,
 }
 """Format name → what opens it."""
 
@@ -62,4 +64,17 @@ def open_image(
     if sector_size is None and reference is not None:
         sector_size = reference.sector_size
     known = record.segment_paths() if record else ()
-    return FORMATS[name](OpenRequest(path, tuple(segments_in), known, lenient, sector_size, medium_size))
+    return FORMATS[name](
+        OpenRequest(path, tuple(segments_in), known, lenient, sector_size, medium_size, opener=_open_other)
+    )
+
+
+_WHOLE_FILE = 1 << 62
+
+
+def _open_other(request: OpenRequest, name: str | None) -> EvidenceImage:
+    """Open the parent of an image: one file of the format that is stated; of its content's, or raw, where none is."""
+    name = name or sniff(request.path) or "raw"
+    if name == "raw":
+        return RawImage(request.path, sector_size=request.sector_size or 512, medium_size=_WHOLE_FILE)
+    return FORMATS[name](request)

@@ -30,18 +30,18 @@ from forensiq.images.ewf.layout import (
 )
 from forensiq.images.ewf.sections import KINDS
 
-__all__ = ["RAW_ENDINGS", "detect_format"]
+__all__ = ["RAW_ENDINGS", "detect_format", "sniff"]
 
 RAW_ENDINGS = frozenset({".dd", ".raw", ".img", ".ima", ".image", ".iso", ".bin", ".dmp"})
 """Endings by which a file without any signature is taken for a raw image; besides numbers (``.000``, ``.001``)."""
 
 _SPLIT_ENDING = re.compile(r"\.(\d{2,5}|aa+)")
 _LOGICAL = "logical evidence (L01): a collection of files and not the image of a medium"
+_MAGIC = ((b"EVF2\r\n\x81\x00", "ex01"), (b"QFI\xfb", "qcow2"))
 _KNOWN = (
     (LOGICAL_SIGNATURE, 0, _LOGICAL),
     (b"LEF2\r\n\x81\x00", 0, _LOGICAL),
     (b"ADSEGMENTEDFILE", 0, "logical evidence (AD1) of FTK Imager"),
-    (b"QFI\xfb", 0, "a QCOW disk image"),
     (b"KDMV", 0, "a VMware disk (VMDK)"),
     (b"# Disk DescriptorFile", 0, "the descriptor of a VMware disk (VMDK)"),
     (b"conectix", 0, "a Virtual PC disk (VHD)"),
@@ -73,13 +73,26 @@ def detect_format(path: Path, recorded: str | None = None) -> str:
     head, size = _head(path)
     if size == 0:
         raise ImageFormatError(f"{path} is empty", path=str(path), size=0)
-    if head.startswith(SIGNATURE) or _damaged_e01(head):
-        return "e01"
-    if head.startswith(b"EVF2\r\n\x81\x00"):
-        return "ex01"
+    if (name := _by_content(head)) is not None:
+        return name
     if _says_raw(path) or recorded == "raw":
         return "raw"
     raise _unknown(path, head)
+
+
+def sniff(path: Path) -> str | None:
+    """Return the format that the content of ``path`` tells; ``None`` where it tells none."""
+    head, _ = _head(path)
+    name = _by_content(head)
+    if name is None and any(head[at : at + len(magic)] == magic for magic, at, _ in _KNOWN):
+        raise _unknown(path, head)
+    return name
+
+
+def _by_content(head: bytes) -> str | None:
+    if head.startswith(SIGNATURE) or _damaged_e01(head):
+        return "e01"
+    return next((name for magic, name in _MAGIC if head.startswith(magic)), None)
 
 
 def _head(path: Path) -> tuple[bytes, int]:

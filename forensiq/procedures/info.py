@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from forensiq.errors import Fact
 from forensiq.images import find_record, open_image
 from forensiq.images.base import EvidenceImage
 from forensiq.images.ewf.reader import EwfImage
+from forensiq.images.mapped import MappedImage
 from forensiq.model.digest import DigestSet
+from forensiq.model.extent import Extent
 from forensiq.model.finding import Finding
 from forensiq.model.image import ImageMetadata, Segment
 
@@ -29,7 +32,8 @@ class ImageInformation:
     """What an image says of itself; the keys are a contract. Sizes in bytes.
 
     ``created_by`` is the software that the image names, ``flavour`` the kind of container as far as its sections tell;
-    ``recorded_digests`` come from the acquisition record beside it.
+    ``recorded_digests`` come from the acquisition record beside it. ``container`` is what a virtual disk or a package
+    says of itself, in its own words; ``unknown_regions`` are sectors that it says nobody tried to read.
     """
 
     image: str
@@ -50,6 +54,8 @@ class ImageInformation:
     set_identifier: str | None
     complete: bool
     findings: tuple[Finding, ...]
+    container: Mapping[str, Fact] = field(default_factory=dict)
+    unknown_regions: tuple[ErrorRange, ...] = ()
     schema: str = "forensiq/info/1"
 
 
@@ -74,6 +80,7 @@ def _describe(
     path: Path, image: EvidenceImage, recorded: DigestSet, record: str | None, more: tuple[Finding, ...]
 ) -> ImageInformation:
     native = image if isinstance(image, EwfImage) else None
+    mapped = image if isinstance(image, MappedImage) else None
     made = [image.metadata.software, image.metadata.operating_system]
     return ImageInformation(
         image=str(path),
@@ -90,11 +97,21 @@ def _describe(
         stored_digests=image.stored_digests,
         recorded_digests=recorded,
         record=record,
-        acquisition_errors=tuple(
-            ErrorRange(each.offset // image.sector_size, each.length // image.sector_size)
-            for each in image.acquisition_errors
-        ),
+        acquisition_errors=_sectors(image, image.acquisition_errors),
         set_identifier=native.set_identifier if native else None,
-        complete=native is None or (native.finished and not native.missing_segments and not native.missing_media),
+        complete=_complete(image),
         findings=(*more, *image.findings()),
+        container=mapped.container if mapped else {},
+        unknown_regions=_sectors(image, mapped.unknown_regions) if mapped else (),
     )
+
+
+def _sectors(image: EvidenceImage, extents: Sequence[Extent]) -> tuple[ErrorRange, ...]:
+    size = image.sector_size
+    return tuple(ErrorRange(each.offset // size, -(-each.end // size) - each.offset // size) for each in extents)
+
+
+def _complete(image: EvidenceImage) -> bool:
+    if isinstance(image, EwfImage):
+        return image.finished and not image.missing_segments and not image.missing_media
+    return not isinstance(image, MappedImage) or image.complete

@@ -24,6 +24,7 @@ from forensiq.clock import monotonic, rfc3339, utc_now
 from forensiq.images import FoundRecord, find_record, open_image
 from forensiq.images.base import EvidenceImage
 from forensiq.images.ewf.reader import EwfImage
+from forensiq.images.mapped import MappedImage
 from forensiq.model.digest import DEFAULT_ALGORITHMS, DigestSet, HashAlgorithm
 from forensiq.model.extent import Extent, subtract
 from forensiq.model.finding import Cause, Damage, Finding, Severity
@@ -156,7 +157,7 @@ class _Run:
         self.findings: list[Finding] = []
         self.stored = image.stored_digests
         self.recorded = DigestSet() if reference is None else reference.digests
-        self.missing = image.missing_media if isinstance(image, EwfImage) else ()
+        self.missing = image.missing_media if isinstance(image, EwfImage | MappedImage) else ()
         self.blocks: BlockList | None = None
         self.sampled = ""
         self.content = ContentResult(DigestSet(), DigestSet(), (), 0, 0)
@@ -284,12 +285,17 @@ class _Run:
                 self.digests.comparisons,
                 scope=self.scope,
                 sector_size=self.image.sector_size,
-                chunk_checks=isinstance(self.image, EwfImage) or (self.scope is Scope.SAMPLE and bool(self.blocks)),
+                chunk_checks=self._chunk_checks(),
                 tail=len(self.tail) if self.digests.tail_used else 0,
                 differing=self.differing,
                 sample=self.sampled,
             )
         )
+
+    def _chunk_checks(self) -> bool:
+        if isinstance(self.image, MappedImage) and self.image.content_checks:
+            return True
+        return isinstance(self.image, EwfImage) or (self.scope is Scope.SAMPLE and bool(self.blocks))
 
     def _summary(self, verdict: Verdict) -> str:
         if self.opinion is not None and self.opinion.get("agrees") != "yes" and not self.damage:

@@ -20,6 +20,7 @@ from forensiq.images.ewf.reader import EwfImage
 from forensiq.images.raw import RawImage
 from forensiq.model.source import SourceKind
 from tests.support.ewf_builder import EwfBuilder, mixed_media
+from tests.support.qcow2 import build_qcow2
 
 MEDIA = mixed_media(300_544)
 
@@ -47,12 +48,29 @@ def _split(folder: Path) -> EvidenceImage:
     return open_image(folder / "x.001")
 
 
+def _qcow2(folder: Path) -> EvidenceImage:
+    return open_image(build_qcow2(MEDIA, folder / "x.qcow2"))
+
+
+def _compressed_qcow2(folder: Path) -> EvidenceImage:
+    return open_image(build_qcow2(MEDIA, folder / "x.qcow2", compressed=True))
+
+
+def _overlay(folder: Path) -> EvidenceImage:
+    build_qcow2(MEDIA, folder / "base.qcow2", compressed=True)
+    build_qcow2(MEDIA, folder / "middle.qcow2", only=range(3, 9), backing="base.qcow2")
+    return open_image(build_qcow2(MEDIA, folder / "x.qcow2", only=range(40, 50), backing="/images/middle.qcow2"))
+
+
 FORMATS: dict[str, Callable[[Path], EvidenceImage]] = {
     "e01": _e01,
     "e01 in segments": _segments,
     "libewf": _libewf,
     "raw": _raw,
     "split raw": _split,
+    "qcow2": _qcow2,
+    "compressed qcow2": _compressed_qcow2,
+    "qcow2 with backing files": _overlay,
 }
 
 

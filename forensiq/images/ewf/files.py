@@ -82,6 +82,23 @@ class SegmentFiles:
                 parts.append(data)
             return b"".join(parts)
 
+    def read_into(self, index: int, offset: int, buffer: memoryview) -> int:
+        """Fill ``buffer`` from byte ``offset`` of file ``index`` on; return how much there was, less only at its end.
+
+        A range that cannot be read is an :class:`~forensiq.errors.ImageDamageError`.
+        """
+        done = 0
+        with self._borrow(index) as descriptor:
+            while done < len(buffer):
+                try:
+                    count = os.preadv(descriptor, [buffer[done:]], offset + done)
+                except OSError as error:
+                    raise self._unreadable(index, offset + done, len(buffer) - done, error) from error
+                if count == 0:
+                    break
+                done += count
+        return done
+
     def close(self) -> None:
         """Close every file; nobody may read any more."""
         with self._lock:
@@ -94,13 +111,16 @@ class SegmentFiles:
         try:
             return os.pread(descriptor, length, offset)
         except OSError as error:
-            raise ImageDamageError(
-                f"{self._paths[index]} could not be read at byte {offset}: {error.strerror}",
-                path=str(self._paths[index]),
-                file_offset=offset,
-                length=length,
-                errno=error.errno or 0,
-            ) from error
+            raise self._unreadable(index, offset, length, error) from error
+
+    def _unreadable(self, index: int, offset: int, length: int, error: OSError) -> ImageDamageError:
+        return ImageDamageError(
+            f"{self._paths[index]} could not be read at byte {offset}: {error.strerror}",
+            path=str(self._paths[index]),
+            file_offset=offset,
+            length=length,
+            errno=error.errno or 0,
+        )
 
     @contextmanager
     def _borrow(self, index: int) -> Iterator[int]:

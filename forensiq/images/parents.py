@@ -1,0 +1,92 @@
+"""Finds the other files that a container names: parents, backing files, extents.
+
+A name inside evidence is hostile. It never leads away from where the user pointed: a file is looked for beside the
+image and in the folders that were named on the command line, and an absolute path, a drive letter or ``..`` counts for
+nothing but its last part. What is not there is said to be missing; nothing is ever read as zeros instead.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from forensiq.errors import ImageFormatError, MissingSegmentError
+from forensiq.images.base import EvidenceImage
+from forensiq.images.request import OpenRequest
+
+__all__ = ["MAX_DEPTH", "find_named", "open_parent"]
+
+MAX_DEPTH = 64
+"""Longest chain of parents."""
+_LONGEST = 4096
+_SEPARATORS = re.compile(r"[/\\]+")
+_HINT = "put it beside the image, or name its folder with --segments-in DIR"
+
+
+def find_named(name: str, image: Path, folders: Sequence[Path] = ()) -> Path | None:
+    """Return the file that ``name`` (as a container states it) is, or ``None`` where it is not there.
+
+    Looked for beside ``image`` and in ``folders``: a relative path below these that does not lead out of them, else
+    its last part alone, in the case of letters as it stands and then in any.
+    """
+    name = name.split("\0", 1)[0]
+    parts = [part for part in _SEPARATORS.split(name) if part not in ("", ".")]
+    if not parts or len(os.fsencode(name)) > _LONGEST or parts[-1] == "..":
+        return None
+    inside = ".." not in parts and name[0] not in "/\\" and not re.match(r"[A-Za-z]:|\w+://", name)
+    for folder in dict.fromkeys((image.parent, *folders)):
+        if inside and len(parts) > 1:
+            path = folder.joinpath(*parts)
+            if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+                return path
+        path = folder / parts[-1]
+        if path.is_file():
+            return path
+        wanted = parts[-1].casefold()
+        same = [each.name for each in os.scandir(folder) if each.name.casefold() == wanted] if folder.is_dir() else []
+        if len(same) == 1 and (folder / same[0]).is_file():
+            return folder / same[0]
+    return None
+
+
+def open_parent(request: OpenRequest, names: Sequence[str], kind: str, format_: str | None = None) -> EvidenceImage:
+    """Open the parent that ``names`` (in the order of trust) name; ``kind`` is the word for it in messages.
+
+    ``format_`` is the format that the container states; without it the content tells. Raises
+    :class:`~forensiq.errors.MissingSegmentError` where no file of these names is there, and
+    :class:`~forensiq.errors.ImageFormatError` for a chain that is a loop or too long.
+    """
+    named = [name for name in dict.fromkeys(names) if name]
+    path = next((found for name in named if (found := find_named(name, request.path, request.folders))), None)
+    if path is None:
+        shown = named[0] if named else "a file that it does not name"
+        raise MissingSegmentError(
+            f"{request.path.name}: its {kind} is not there: {shown}",
+            hint=_HINT,
+            path=str(request.path),
+            missing=named,
+        )
+    chain = (*request.chain, _identity(request.path))
+    if _identity(path) in chain:
+        raise ImageFormatError(
+            f"{request.path.name}: its {kind} {path.name} leads back to an image of the same chain: a loop",
+            path=str(request.path),
+            parent=str(path),
+        )
+    if len(chain) >= MAX_DEPTH:
+        raise ImageFormatError(
+            f"{request.path.name}: more than {MAX_DEPTH} images depend on each other", path=str(request.path)
+        )
+    return request.open_other(path, format_, chain)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise ImageFormatError(
+            f"{path} cannot be opened: {error.strerror}", path=str(path), errno=error.errno or 0
+        ) from error
+    return state.st_dev, state.st_ino

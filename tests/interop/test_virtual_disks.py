@@ -1,0 +1,119 @@
+"""Virtual disks that others made: the medium is theirs, byte for byte, in every kind that ``qemu-img`` writes."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+
+import pytest
+
+from forensiq.images import open_image
+from tests.interop.peers import need, run
+from tests.scenarios.program import forensiq
+from tests.support.ewf_builder import mixed_media
+from tests.support.real_images import real_images
+
+
+def _medium(size: int) -> bytes:
+    """Return data, text, holes and single sectors, up to the very end."""
+    chance = random.Random(6)
+    data = bytearray(size)
+    data[:300_544] = mixed_media(300_544)
+    data[1 << 20 : (1 << 20) + 200_000] = chance.randbytes(200_000)
+    data[2_500_096 : 2_500_096 + 512] = b"s" * 512
+    text = b"a line of text that compresses well\n" * 20_000
+    data[3 << 20 : (3 << 20) + len(text)] = text
+    data[-512:] = b"E" * 512
+    return bytes(data)
+
+
+MEDIA = _medium(5 * (1 << 20) + 3 * 512)
+
+QCOW2 = [
+    *(["-o", options] for options in (
+        "compat=1.1", "compat=0.10", "cluster_size=512", "cluster_size=2M", "extended_l2=on,cluster_size=16k",
+        "preallocation=metadata", "preallocation=full", "data_file=data.bin", "data_file=data.bin,data_file_raw=on",
+    )),
+    *(["-c", "-o", options] for options in (
+        "compat=1.1", "compat=0.10", "cluster_size=4096", "cluster_size=2M", "extended_l2=on", "compression_type=zstd",
+    )),
+]  # fmt: skip
+
+
+def _same(path: Path, media: bytes = MEDIA) -> None:
+    with open_image(path) as image:
+        assert [each for each in image.check_structure() if each.severity.value == "error"] == []
+        buffer = bytearray(image.size)
+        count, damage = image.read_checked(0, memoryview(buffer))
+        assert (count, list(damage)) == (len(buffer), [])
+        assert hashlib.sha256(buffer).digest() == hashlib.sha256(media).digest()
+        chance = random.Random(3)
+        for _ in range(50):
+            offset, length = chance.randrange(len(media)), chance.randrange(1, 100_000)
+            piece = bytearray(length)
+            done = image.read_into(offset, memoryview(piece))
+            assert bytes(piece[:done]) == media[offset : offset + length]
+
+
+def _convert(folder: Path, kind: str, name: str, *options: str) -> Path:
+    need("qemu-img")
+    (folder / "m.raw").write_bytes(MEDIA)
+    resolved = [each.replace("data_file=", f"data_file={folder}/") for each in options]
+    run("qemu-img", "convert", "-f", "raw", "-O", kind, *resolved, folder / "m.raw", folder / name)
+    return folder / name
+
+
+@pytest.mark.parametrize("options", QCOW2, ids=" ".join)
+def test_qcow2(tmp_path: Path, options: list[str]) -> None:
+    _same(_convert(tmp_path, "qcow2", "x.qcow2", *options))
+
+
+@pytest.mark.parametrize("base", ["raw", "qcow2"])
+def test_qcow2_over_backing_files(tmp_path: Path, base: str) -> None:
+    first = _convert(tmp_path, base, f"base.{base}")
+    run("qemu-img", "create", "-q", "-f", "qcow2", "-b", first, "-F", base, tmp_path / "one.qcow2")
+    run("qemu-io", "-c", "write -P 0x41 1M 128k", "-c", "write -z 3M 100k", tmp_path / "one.qcow2")
+    run("qemu-img", "snapshot", "-c", "before", tmp_path / "one.qcow2")
+    run("qemu-io", "-c", "write -P 0x42 2M 4k", tmp_path / "one.qcow2")
+    run("qemu-img", "create", "-q", "-f", "qcow2", "-b", tmp_path / "one.qcow2", "-F", "qcow2", tmp_path / "two.qcow2")
+    run("qemu-io", "-c", "write -P 0x43 1100k 4k", tmp_path / "two.qcow2")
+    run("qemu-img", "convert", "-O", "raw", tmp_path / "two.qcow2", tmp_path / "flat.raw")
+    _same(tmp_path / "two.qcow2", (tmp_path / "flat.raw").read_bytes())
+    about = forensiq("info", tmp_path / "one.qcow2", "--json").expect(0).json
+    assert "'before'" in about["container"]["snapshots"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "md5"),
+    [
+        ("plaso/image.qcow2", "d73c51f10c7ee6a681b7b619ccc6f1c4"),
+        ("dfvfs/ext2.qcow2", "196066add11fb71c4c49cf1bb50d6d24"),
+        ("keramics/fat16.qcow2", "038543875da3"),
+    ],
+)
+def test_disks_made_by_others_have_the_digest_that_others_found(name: str, md5: str) -> None:
+    done = forensiq("verify", real_images() / name, "--json").expect(10)
+    assert done.json["verdict"] == "no_reference"
+    assert done.json["digests"]["md5"]["computed"].startswith(md5)
+
+
+def test_every_command_reads_a_virtual_disk_and_refuses_one_without_its_parent(tmp_path: Path) -> None:
+    need("qemu-img")
+    source = real_images() / "plaso" / "image.qcow2"
+    (tmp_path / "base.qcow2").write_bytes(source.read_bytes())
+    run("qemu-img", "create", "-q", "-f", "qcow2", "-b", "base.qcow2", "-F", "qcow2", tmp_path / "child.qcow2")
+    child = tmp_path / "child.qcow2"
+    assert "/passwords.txt" in {row["path"] for row in forensiq("ls", "-r", child, "--json").expect(0).lines}
+    assert len(forensiq("hash", child, "--json").expect(0).lines) > 2
+    assert forensiq("partitions", child, "--json").expect(0).out
+    record = forensiq("acquire", child, tmp_path / "copy", "--json").expect(0).json
+    assert record["digests"]["md5"] == "d73c51f10c7ee6a681b7b619ccc6f1c4"
+    assert forensiq("verify", tmp_path / "copy.E01", "--json").expect(0).json["verdict"] == "verified"
+    forensiq("convert", child, tmp_path / "raw", "--format", "raw").expect(0)
+    assert forensiq("info", child, "--json").expect(0).json["container"]["backing_file"] == "base.qcow2"
+    (tmp_path / "base.qcow2").unlink()
+    for command in ("ls", "hash", "partitions", "verify", "info"):
+        done = forensiq(command, child, "--json").expect(9)
+        assert "base.qcow2" in done.out
+    forensiq("acquire", child, tmp_path / "again").expect(9)
