@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from forensiq.analysis.tsk import NTFS_DATA, Stream, TskError, TskFileSystem
+from forensiq.analysis.file_system_error import FileSystemError
+from forensiq.analysis.native.base import NativeFileSystem
+from forensiq.analysis.tsk import NTFS_DATA, TskFileSystem
 
-__all__ = ["digest_stream", "has_content", "largest_readable", "opened_stream", "pieces"]
+__all__ = ["OpenStream", "digest_stream", "has_content", "largest_readable", "opened_stream", "pieces"]
 
 _PIECE = 1 << 20
 _FLOOR = 4 << 30
 
 
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """The content of a file that is open: sizes in bytes, and ``read(offset, buffer, slack)``."""
+
+    size: int
+    allocated_size: int
+    read: Callable[[int, memoryview, bool], int]
+
+
 @contextmanager
-def opened_stream(fs: TskFileSystem, inode: int, attribute: str | None) -> Iterator[Stream]:
+def opened_stream(fs: TskFileSystem | NativeFileSystem, inode: int, attribute: str | None) -> Iterator[OpenStream]:
     """Open a stream of an inode (``attribute`` ``type-id``; ``None``: its default content) for the block inside."""
+    if isinstance(fs, NativeFileSystem):
+        native = fs.stream(inode)
+        yield OpenStream(
+            native.size, native.allocated_size, lambda at, buffer, slack: fs.read(native, at, buffer, slack=slack)
+        )
+        return
     file = fs.open_file(inode)
     try:
         if attribute is None:
@@ -26,8 +44,11 @@ def opened_stream(fs: TskFileSystem, inode: int, attribute: str | None) -> Itera
             kind, _, number = attribute.partition("-")
             stream = fs.named_stream(file, int(kind), int(number))
         if stream is None:
-            raise TskError(f"inode {inode} has no content that can be read")
-        yield stream
+            raise FileSystemError(f"inode {inode} has no content that can be read")
+        found = stream
+        yield OpenStream(
+            found.size, found.allocated_size, lambda at, buffer, slack: fs.read(found, at, buffer, slack=slack)
+        )
     finally:
         fs.lib.fs_file_close(file)
 
@@ -38,11 +59,11 @@ def largest_readable(image_size: int) -> int:
 
 
 def pieces(
-    fs: TskFileSystem, stream: Stream, offset: int = 0, length: int | None = None, *, slack: bool = False
+    stream: OpenStream, offset: int = 0, length: int | None = None, *, slack: bool = False
 ) -> Iterator[memoryview]:
     """Yield the bytes of a stream, 1 MiB at most at a time; each view is valid until the next one.
 
-    With ``slack`` the stream goes on to the end of its last block. ``TskError`` where a piece cannot be read.
+    With ``slack`` the stream goes on to the end of its last block. ``FileSystemError`` where a piece cannot be read.
     """
     end = max(stream.size, stream.allocated_size) if slack else stream.size
     if length is not None:
@@ -50,7 +71,7 @@ def pieces(
     buffer = bytearray(_PIECE)
     while offset < end:
         view = memoryview(buffer)[: min(_PIECE, end - offset)]
-        done = fs.read(stream, offset, view, slack=slack)
+        done = stream.read(offset, view, slack)
         if not done:
             return
         yield view[:done]
@@ -68,18 +89,20 @@ def has_content(entry: dict[str, Any]) -> bool:
     return bool(entry["type"] == "file")
 
 
-def digest_stream(fs: TskFileSystem, entry: dict[str, Any], algorithms: list[str], largest: int) -> dict[str, str]:
-    """Return the digests (hex) of the stream that a line of a listing names; ``TskError`` where it cannot be read."""
+def digest_stream(
+    fs: TskFileSystem | NativeFileSystem, entry: dict[str, Any], algorithms: list[str], largest: int
+) -> dict[str, str]:
+    """Return the digests (hex) of the stream of a line of a listing; ``FileSystemError`` where it cannot be read."""
     if entry["size"] > largest:
-        raise TskError(f"claims {entry['size']} bytes, far more than the medium holds: not read")
+        raise FileSystemError(f"claims {entry['size']} bytes, far more than the medium holds: not read")
     hashers = [hashlib.new(name, usedforsecurity=False) for name in algorithms]
     if entry["size"]:
         with opened_stream(fs, entry["inode"], entry.get("attribute")) as stream:
             total = 0
-            for piece in pieces(fs, stream):
+            for piece in pieces(stream):
                 total += len(piece)
                 for hasher in hashers:
                     hasher.update(piece)
             if total != stream.size:
-                raise TskError(f"only {total} of {stream.size} bytes can be read")
+                raise FileSystemError(f"only {total} of {stream.size} bytes can be read")
     return {name: hasher.hexdigest() for name, hasher in zip(algorithms, hashers, strict=True)}

@@ -8,7 +8,7 @@ from typing import Any
 
 from forensiq.analysis.tsk import RUN_FILLER, RUN_SPARSE, Stream, TskError, TskFileSystem
 
-__all__ = ["RangeSet", "damaged_records", "hits_of_entry", "rest_of_ranges"]
+__all__ = ["RangeSet", "damaged_records", "described", "hits_of_entry", "rest_of_ranges"]
 
 _META_BLOCK = 0x08
 _ALLOCATED_BLOCK, _UNALLOCATED_BLOCK = 0x01, 0x02
@@ -95,15 +95,16 @@ def hits_of_entry(
             for in_slack in (False, True):
                 parts = [hit for hit in hits if hit[3] is in_slack]
                 if parts:
-                    found.append(_described(entry, stream, parts, slack=in_slack))
+                    found.append(described(entry, stream.size, parts, slack=in_slack))
     finally:
         fs.lib.fs_file_close(file)
     return found
 
 
-def _described(
-    entry: dict[str, Any], stream: Stream, parts: list[tuple[int, int, int, bool]], *, slack: bool
+def described(
+    entry: dict[str, Any], size: int, parts: list[tuple[int, int, int, bool]], *, slack: bool
 ) -> dict[str, Any]:
+    """Return a hit; ``parts`` are (offset in the stream, length, offset in the file system, in slack)."""
     kind = "slack" if slack else "content"
     if entry["type"] in ("directory", "virtual_directory"):
         kind = "directory"
@@ -115,8 +116,8 @@ def _described(
     return facts | {
         "kind": kind,
         "bytes": total,
-        "size": stream.size,
-        "share": None if slack or not stream.size else round(total / stream.size, 6),
+        "size": size,
+        "share": None if slack or not size else round(total / size, 6),
         "ranges": [{"offset": at, "length": length, "medium_offset": low} for at, length, low, _ in parts[:1000]],
     }
 

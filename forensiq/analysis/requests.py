@@ -9,76 +9,22 @@ from typing import Any
 from forensiq.analysis.allocation import NotDetermined, allocation_of_file_system
 from forensiq.analysis.content import digest_stream, has_content, largest_readable, opened_stream, pieces
 from forensiq.analysis.content_types import HEAD, content_type, is_mismatch
+from forensiq.analysis.file_system_error import FileSystemError
 from forensiq.analysis.impact import RangeSet, damaged_records, hits_of_entry, rest_of_ranges
+from forensiq.analysis.native.base import NativeFileSystem
+from forensiq.analysis.native.impact import native_areas, native_hits
+from forensiq.analysis.native.walk import NativeWalk
 from forensiq.analysis.scan import compile_patterns, free_ranges, scan_pieces, scan_stream, window_pieces
-from forensiq.analysis.tsk import TskError, TskFileSystem, TskImage, TskPool, library
+from forensiq.analysis.session import READS, Request, Session
 from forensiq.analysis.volumes import read_volumes
 from forensiq.analysis.walk import Progress, Walk
 from forensiq.analysis.window import Window
-from forensiq.analysis.worker import Channel
-from forensiq.images.base import EvidenceImage
 from forensiq.model.extent import Extent, subtract
 from forensiq.model.jsonable import to_json
 from forensiq.model.listing import ContentKind
 from forensiq.streams.frames import FrameKind
 
-__all__ = ["HANDLERS", "Request", "Session"]
-
-Request = dict[str, Any]
-
-_READS = 3
-"""The cell that counts reads: while it moves, the worker is alive."""
-
-FILE_SYSTEM_TYPES = {
-    "": 0,
-    "NTFS": 0x00000001,
-    "FAT12": 0x00000002,
-    "FAT16": 0x00000004,
-    "FAT32": 0x00000008,
-    "exFAT": 0x0000000A,
-    "UFS1": 0x00000010,
-    "UFS2": 0x00000040,
-    "ext2": 0x00000080,
-    "ext3": 0x00000100,
-    "ext4": 0x00002000,
-    "ISO 9660": 0x00000800,
-    "HFS+": 0x00001000,
-    "HFSX": 0x00001000,
-}
-"""Content name → ``TSK_FS_TYPE_ENUM``; 0 lets the library find out."""
-
-
-class Session:
-    """An open image and the file systems in it that were opened so far."""
-
-    def __init__(self, image: EvidenceImage, channel: Channel, cells: memoryview) -> None:
-        self.image = image
-        self.channel = channel
-        self.cells = cells
-        self.tsk = TskImage(library(), image, image.sector_size, self.count_read)
-        self._open: dict[tuple[int, int | None, str], TskFileSystem] = {}
-        self._pools: dict[int, TskPool] = {}
-
-    def count_read(self) -> None:
-        """Show the parent that something moves."""
-        self.cells[_READS] += 1
-
-    def pool(self, offset: int) -> TskPool:
-        """Return the container of volumes at a byte offset."""
-        if offset not in self._pools:
-            self._pools[offset] = TskPool(self.tsk, offset)
-        return self._pools[offset]
-
-    def file_system(self, request: Request) -> TskFileSystem:
-        """Return the file system that a request names by ``offset``, ``pool_block`` and ``type``."""
-        key = (int(request["offset"]), request.get("pool_block"), str(request.get("type") or ""))
-        if key not in self._open:
-            offset, block, name = key
-            if block is None:
-                self._open[key] = TskFileSystem(self.tsk, offset, FILE_SYSTEM_TYPES.get(name, 0))
-            else:
-                self._open[key] = self.pool(offset).open_volume(int(block))
-        return self._open[key]
+__all__ = ["HANDLERS"]
 
 
 def _volumes(session: Session, request: Request) -> None:
@@ -90,7 +36,7 @@ def _volumes(session: Session, request: Request) -> None:
             continue
         try:
             found = session.pool(volume.offset).volumes()
-        except TskError as error:
+        except FileSystemError as error:
             pools[str(volume.index)] = {"message": error.message}
             continue
         pools[str(volume.index)] = {
@@ -104,19 +50,10 @@ def _volumes(session: Session, request: Request) -> None:
 
 def _open_file_system(session: Session, request: Request) -> None:
     fs = session.file_system(request)
-    facts = {
-        "name": fs.name,
-        "block_size": fs.block_size,
-        "first_block": fs.info.first_block,
-        "last_block": fs.info.last_block,
-        "last_block_in_image": fs.info.last_block_act,
-        "root": fs.info.root_inum,
-        "last_inode": fs.info.last_inum,
-    }
-    session.channel.value(FrameKind.VALUE, facts)
+    session.channel.value(FrameKind.VALUE, {"name": fs.name, "block_size": fs.block_size, "root": fs.root})
 
 
-def _walker(session: Session, request: Request, emit: Callable[[str], None]) -> Walk:
+def _walker(session: Session, request: Request, emit: Callable[[str], None]) -> Walk | NativeWalk:
     """Return the walk that a request asks for; ``emit`` gets every line that is not filtered or dropped."""
     session.cells[0] = session.cells[1] = session.cells[2] = 0
     channel = session.channel
@@ -135,21 +72,18 @@ def _walker(session: Session, request: Request, emit: Callable[[str], None]) -> 
     def report(inode: int, path: str, why: str) -> None:
         channel.report(inode=inode, path=path, message=why)
 
-    return Walk(
-        session.file_system(request),
-        int(request["partition"]),
-        int(request["offset"]),
-        filtered if drop or only_deleted else emit,
-        report,
-        Progress(session.cells),
-        frozenset((int(inode), int(index)) for inode, index in request.get("skip", ())),
-        recurse=bool(request.get("recurse", True)),
-        recovery=bool(request.get("recovery", True)),
-        body=request.get("body"),
-    )
+    fs = session.file_system(request)
+    given = filtered if drop or only_deleted else emit
+    place = int(request["partition"]), int(request["offset"])
+    skip = frozenset((int(inode), int(index)) for inode, index in request.get("skip", ()))
+    recurse, body = bool(request.get("recurse", True)), request.get("body")
+    if isinstance(fs, NativeFileSystem):
+        return NativeWalk(fs, *place, given, report, session.cells, skip, recurse=recurse, body=body)
+    recovery = bool(request.get("recovery", True))
+    return Walk(fs, *place, given, report, Progress(session.cells), skip, recurse=recurse, recovery=recovery, body=body)
 
 
-def _run(session: Session, request: Request, walk: Walk) -> None:
+def _run(session: Session, request: Request, walk: Walk | NativeWalk) -> None:
     exact = request.get("path_hex")
     start = request.get("start")
     walk.run(
@@ -191,7 +125,7 @@ def _digest(session: Session, request: Request) -> None:
             return
         try:
             digests = digest_stream(fs, entry, algorithms, largest)
-        except TskError as error:
+        except FileSystemError as error:
             session.channel.report(inode=entry["inode"], path=entry["path"], message=error.message)
             digests = None
         session.channel.line(f'{text[:-1]},"digests":{json.dumps(digests)}}}')
@@ -205,15 +139,14 @@ def _read(session: Session, request: Request) -> None:
     length = request.get("length")
     with opened_stream(fs, int(request["inode"]), request.get("attribute")) as stream:
         if length is None and stream.size > largest_readable(session.image.size):
-            raise TskError(f"claims {stream.size} bytes, far more than the medium holds: not read")
+            raise FileSystemError(f"claims {stream.size} bytes, far more than the medium holds: not read")
         for piece in pieces(
-            fs,
             stream,
             int(request.get("at", 0)),
             None if length is None else int(length),
             slack=bool(request.get("slack")),
         ):
-            session.cells[_READS] += 1
+            session.cells[READS] += 1
             session.channel.send(FrameKind.DATA, piece)
 
 
@@ -221,13 +154,20 @@ def _impact(session: Session, request: Request) -> None:
     """Answer with a line for each stream that damaged ranges (bytes of the file system) touch, and for the rest."""
     fs = session.file_system(request)
     damaged = RangeSet([(int(low), int(high)) for low, high in request["ranges"]])
-    records = damaged_records(fs, damaged)
+    records = frozenset() if isinstance(fs, NativeFileSystem) else damaged_records(fs, damaged)
     claimed: list[Extent] = []
     channel = session.channel
 
+    def claim(low: int, high: int) -> None:
+        claimed.append(Extent.between(low, high))
+
     def emit(text: str) -> None:
         entry = json.loads(text)
-        for hit in hits_of_entry(fs, entry, damaged, lambda low, high: claimed.append(Extent.between(low, high))):
+        if isinstance(fs, NativeFileSystem):
+            hits = native_hits(fs, entry, damaged, claim)
+        else:
+            hits = hits_of_entry(fs, entry, damaged, claim)
+        for hit in hits:
             channel.line(json.dumps(hit))
         if entry["inode"] in records:
             keys = ("partition", "path", "path_hex", "inode", "stream", "attribute", "allocated", "type", "size")
@@ -236,29 +176,21 @@ def _impact(session: Session, request: Request) -> None:
 
     _run(session, request, _walker(session, request, emit))
     rest = subtract([Extent.between(low, high) for low, high in damaged.ranges], claimed)
-    for area in rest_of_ranges(fs, [(each.offset, each.end) for each in rest]):
+    left = [(each.offset, each.end) for each in rest]
+    for area in native_areas(fs, left) if isinstance(fs, NativeFileSystem) else rest_of_ranges(fs, left):
         channel.line(json.dumps({"area": area}))
 
 
 def _find(session: Session, request: Request) -> None:
     """Answer with the lines of the entry at a path: all of its streams, deleted namesakes after the allocated one."""
     fs = session.file_system(request)
-    cells = session.cells
     parts = [part for part in str(request["path"]).split("/") if part]
-    inode, prefix = fs.info.root_inum, "/"
+    inode, prefix = fs.root, "/"
     found: list[Request] = []
     for depth, part in enumerate(parts):
         lines: list[str] = []
-        progress = Progress(cells)
-        walk = Walk(
-            fs,
-            int(request["partition"]),
-            int(request["offset"]),
-            lines.append,
-            lambda *_: None,
-            progress,
-            recurse=False,
-        )
+        keys = ("partition", "offset", "pool_block", "type")
+        walk = _walker(session, {key: request.get(key) for key in keys} | {"recurse": False}, lines.append)
         walk.run(inode, prefix, _exact(prefix))
         wanted = prefix + part
         values = [json.loads(line) for line in lines]
@@ -306,7 +238,7 @@ def _scan(session: Session, request: Request) -> None:
         try:
             for hit in scan_stream(fs, entry, patterns, session.count_read):
                 channel.line(json.dumps(facts | {"area": "slack" if hit.pop("in_slack") else "file"} | hit))
-        except TskError as error:
+        except FileSystemError as error:
             channel.report(inode=entry["inode"], path=entry["path"], message=error.message)
 
     _run(session, request, _walker(session, request, emit))
@@ -331,8 +263,8 @@ def _types(session: Session, request: Request) -> None:
             return
         try:
             with opened_stream(fs, entry["inode"], entry.get("attribute")) as stream:
-                head = b"".join(bytes(piece) for piece in pieces(fs, stream, 0, HEAD))
-        except TskError as error:
+                head = b"".join(bytes(piece) for piece in pieces(stream, 0, HEAD))
+        except FileSystemError as error:
             session.channel.report(inode=entry["inode"], path=entry["path"], message=error.message)
             return
         found = content_type(head)
@@ -349,7 +281,7 @@ def _allocation(session: Session, request: Request) -> None:
 
     Then a value: ``size``, ``notes``, and ``reason`` where the allocation cannot be told.
     """
-    fs = session.file_system(request)
+    fs = session.tsk_file_system(request)
     window = Window(session.image, fs.offset, request.get("length"))
     try:
         found = allocation_of_file_system(fs, window, session.count_read)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forensiq.analysis.content import opened_stream, pieces
+from forensiq.analysis.native.base import NativeFileSystem
 from forensiq.analysis.tsk import TskFileSystem
 from forensiq.analysis.window import Window
 
@@ -91,14 +92,14 @@ def _matches(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def scan_stream(
-    fs: TskFileSystem, entry: dict[str, Any], patterns: list[Pattern], moved: Callable[[], None]
+    fs: TskFileSystem | NativeFileSystem, entry: dict[str, Any], patterns: list[Pattern], moved: Callable[[], None]
 ) -> Iterator[dict[str, Any]]:
     """Yield hits in a stream and in the slack behind it (``in_slack``)."""
     with opened_stream(fs, entry["inode"], entry.get("attribute")) as stream:
         size = stream.size
 
         def counted() -> Iterator[memoryview]:
-            for piece in pieces(fs, stream, slack=True):
+            for piece in pieces(stream, slack=True):
                 moved()
                 yield piece
 
@@ -106,8 +107,11 @@ def scan_stream(
             yield hit | {"in_slack": hit["offset"] + hit["length"] > size}
 
 
-def free_ranges(fs: TskFileSystem) -> Iterator[tuple[int, int]]:
+def free_ranges(fs: TskFileSystem | NativeFileSystem) -> Iterator[tuple[int, int]]:
     """Yield (offset, length) in bytes of the file system of consecutive blocks that are not in use."""
+    if isinstance(fs, NativeFileSystem):
+        yield from fs.free_ranges()
+        return
     block = fs.block_size
     start: int | None = None
     for number in range(fs.info.first_block, fs.info.last_block_act + 1):

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytsk3
 
+from forensiq.analysis.file_system_error import FileSystemError
 from forensiq.analysis.tsk_check import check_layout
 from forensiq.analysis.tsk_structs import (
     Attribute,
@@ -89,12 +90,8 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 }
 
 
-class TskError(Exception):
-    """The Sleuth Kit could not do it; the message is its own. Never leaves a worker."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+class TskError(FileSystemError):
+    """The Sleuth Kit could not do it; the message is its own."""
 
 
 class Library:
@@ -215,6 +212,11 @@ class TskFileSystem:
         self.name = (self.lib.fs_type_toname(self.info.ftype) or b"unknown").decode("ascii", "replace")
         self.is_ntfs = self.name == "ntfs"
         self._block_flags = _BLOCK_FLAGS(self.info.block_getflags)
+
+    @property
+    def root(self) -> int:
+        """The inode of the root directory."""
+        return int(self.info.root_inum)
 
     def close(self) -> None:
         """Close it; may be called once."""

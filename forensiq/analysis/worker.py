@@ -81,8 +81,9 @@ def _readable(image: EvidenceImage, reference: ImageRef) -> set[str]:
 
 def _serve(image: EvidenceImage, channel: Channel, cells: memoryview, requests: BinaryIO) -> None:
     # Imported late, inside the sandbox: this is where the C library is loaded.
-    from forensiq.analysis.requests import HANDLERS, Session
-    from forensiq.analysis.tsk import TskError
+    from forensiq.analysis.file_system_error import FileSystemError
+    from forensiq.analysis.requests import HANDLERS
+    from forensiq.analysis.session import Session
 
     session = Session(image, channel, cells)
     handlers: dict[str, Callable[[Session, dict[str, Any]], None]] = HANDLERS
@@ -90,7 +91,7 @@ def _serve(image: EvidenceImage, channel: Channel, cells: memoryview, requests: 
         request = json.loads(line)
         try:
             handlers[request["do"]](session, request)
-        except (ForensiqError, TskError) as error:
+        except (ForensiqError, FileSystemError) as error:
             channel.value(FrameKind.FAILED, {"kind": type(error).__name__, "message": error.message})
         except MemoryError:
             channel.value(FrameKind.FAILED, {"kind": "MemoryError", "message": "more memory needed than is allowed"})
