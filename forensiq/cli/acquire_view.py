@@ -69,8 +69,12 @@ def _plan_rows(plan: PlanFacts) -> list[tuple[str, str]]:
     files = "1 file" if plan.segments == 1 else f"up to {count(plan.segments, 'file')}"
     rows.append(("To", f"{visible(plan.stems[0])} · {kind} · {files} · {room}"))
     rows += [("Also to", visible(stem)) for stem in plan.stems[1:]]
-    rows.append(("Digests", ", ".join(plan.algorithms)))
+    rows.append(("Digests", _digest_names(plan)))
     return rows
+
+
+def _digest_names(plan: PlanFacts) -> str:
+    return ", ".join(DIGEST_NAMES[name] for name in plan.algorithms)
 
 
 def _clone_rows(plan: PlanFacts, clone: CloneFacts) -> list[tuple[str, str]]:
@@ -83,7 +87,7 @@ def _clone_rows(plan: PlanFacts, clone: CloneFacts) -> list[tuple[str, str]]:
     if clone.excess is not None:
         done = "stay as they are" if clone.excess.mode == "keep" else "are filled with zeros"
         rows.append(("Behind it", f"{size(clone.excess.length)} of the target {done}"))
-    rows += [("Record", f"{visible(plan.stems[0])}.record.json"), ("Digests", ", ".join(plan.algorithms))]
+    rows += [("Record", f"{visible(plan.stems[0])}.record.json"), ("Digests", _digest_names(plan))]
     return rows
 
 
@@ -102,10 +106,11 @@ def show_plan(run: Run, plan: PlanFacts) -> None:
 
 def _headline(record: AcquisitionRecord) -> tuple[str, str]:
     sectors = sum(each.sectors for each in record.unreadable)
+    unverified = "" if record.verification is not None or record.failure is None else ", NOT VERIFIED"
     if record.status == "complete":
-        return "COMPLETE", "bold green"
+        return f"COMPLETE{unverified}", "bold yellow" if unverified else "bold green"
     if record.status == "complete_with_unreadable_sectors":
-        return f"COMPLETE, {count(sectors, 'SECTOR', 'SECTORS')} COULD NOT BE READ", "bold yellow"
+        return f"COMPLETE, {count(sectors, 'SECTOR', 'SECTORS')} COULD NOT BE READ{unverified}", "bold yellow"
     return f"{record.status.upper()}: {record.failure or 'the image is not complete'}", "bold red"
 
 
@@ -120,7 +125,7 @@ def _unreadable(record: AcquisitionRecord) -> str:
 
 def _verified(record: AcquisitionRecord) -> str:
     if record.verification is None:
-        return "no: the image was not read back (--no-verify)"
+        return f"no: {visible(record.failure or 'the image was not read back (--no-verify)')}"
     return record.verification.summary
 
 
@@ -181,4 +186,7 @@ def _next(record: AcquisitionRecord) -> list[str]:
     if record.image is None or record.clone is not None:
         return []
     first = visible(str(record.image.path).rsplit("/", 1)[0] + "/" if "/" in record.image.path else "")
-    return [f"forensiq ls {first}{visible(record.image.segments[0].path)} -r      what is on it"]
+    image = f"{first}{visible(record.image.segments[0].path)}"
+    if record.verification is None:
+        return [f"forensiq verify {image}      read it back and compare"]
+    return [f"forensiq ls {image} -r      what is on it"]

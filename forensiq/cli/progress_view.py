@@ -21,6 +21,7 @@ from rich.text import Text
 
 from forensiq.cli import text
 from forensiq.cli.rate_meter import RateMeter
+from forensiq.cli.stop import STOPPING
 from forensiq.clock import monotonic, rfc3339, utc_now
 
 __all__ = ["Counters", "Snapshot", "progress_json", "progress_line", "watch"]
@@ -72,6 +73,9 @@ class _View:
     def phase_ended(self, last: Snapshot) -> None:
         raise NotImplementedError
 
+    def say(self, words: str) -> None:
+        """Tell a person something in passing; a view for programs does not."""
+
     def close(self) -> None:
         """Release the terminal."""
 
@@ -94,11 +98,13 @@ class _LineView(_View):
         self._sector_size = sector_size
 
     def show(self, now: Snapshot, meter: RateMeter) -> None:
-        sys.stderr.write(progress_line(now, meter, self._sector_size) + "\n")
-        sys.stderr.flush()
+        self.say(progress_line(now, meter, self._sector_size))
 
     def phase_ended(self, last: Snapshot) -> None:
-        sys.stderr.write(_closing_line(last, self._sector_size) + "\n")
+        self.say(_closing_line(last, self._sector_size))
+
+    def say(self, words: str) -> None:
+        sys.stderr.write(words + "\n")
         sys.stderr.flush()
 
 
@@ -114,18 +120,28 @@ class _LiveView(_View):
         self._live.update(_drawing(now, meter, self._sector_size), refresh=True)
 
     def phase_ended(self, last: Snapshot) -> None:
+        self.say(_closing_line(last, self._sector_size))
+
+    def say(self, words: str) -> None:
         self._live.update(Text(""), refresh=True)
-        self._console.print(f"  {_closing_line(last, self._sector_size)}", soft_wrap=True)
+        self._console.print(f"  {words}", soft_wrap=True)
 
     def close(self) -> None:
         self._live.stop()
 
 
 @contextmanager
-def watch(counters: Counters, mode: str, console: Console, sector_size: int | None = None) -> Iterator[None]:
+def watch(
+    counters: Counters,
+    mode: str,
+    console: Console,
+    sector_size: int | None = None,
+    stop: threading.Event | None = None,
+) -> Iterator[None]:
     """Show ``counters`` while the body runs. ``mode`` is ``auto``, ``jsonl`` or ``none``; ``console`` is on stderr.
 
-    ``sector_size`` in bytes lets unreadable areas be counted in sectors.
+    ``sector_size`` in bytes lets unreadable areas be counted in sectors. When ``stop`` is set, the view says that the
+    work is being stopped.
     """
     if mode == "none":
         yield
@@ -138,7 +154,10 @@ def watch(counters: Counters, mode: str, console: Console, sector_size: int | No
     else:
         view = _LineView(sector_size)
     ended = threading.Event()
-    thread = threading.Thread(target=_poll, args=(counters, view, ended.wait), name="progress-view", daemon=True)
+    stopping = stop.is_set if stop is not None else lambda: False
+    thread = threading.Thread(
+        target=_poll, args=(counters, view, ended.wait, stopping), name="progress-view", daemon=True
+    )
     before = sys.getswitchinterval()
     sys.setswitchinterval(min(before, _SWITCH_INTERVAL))
     thread.start()
@@ -151,14 +170,17 @@ def watch(counters: Counters, mode: str, console: Console, sector_size: int | No
         sys.setswitchinterval(before)
 
 
-def _poll(counters: Counters, view: _View, wait: Callable[[float], bool]) -> None:
-    meter = RateMeter()
+def _poll(counters: Counters, view: _View, wait: Callable[[float], bool], stopping: Callable[[], bool]) -> None:
+    meter, told = RateMeter(), False
     last: Snapshot | None = None
     due = monotonic() + view.interval
     try:
         over = False
         while not over:
             over = wait(LIVE_INTERVAL)
+            if stopping() and not told:
+                told = True
+                view.say(STOPPING)
             now = counters.snapshot()
             moment = monotonic()
             if last is not None and (now.phase != last.phase or now.done < last.done):

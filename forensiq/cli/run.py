@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +43,8 @@ class Run:
         self.quiet = quiet
         self.progress_mode = progress
         self.step: CustodyStep | None = None
-        self._working = False
+        self._stop: threading.Event | None = None
+        self._watched = False
         self._out: Console | None = None
         self._err: Console | None = None
 
@@ -79,7 +80,7 @@ class Run:
             with writing_results():
                 self.console.print(shown, style=style, soft_wrap=isinstance(text, str))
         except BrokenPipeError:
-            if not self._working:
+            if self._stop is None:
                 raise
             forget_stdout()
 
@@ -108,17 +109,22 @@ class Run:
             self.step.result(**facts)  # type: ignore[arg-type]
             self.step.file(*files)
 
-    def watch(self, counters: Counters, *, sector_size: int | None = None) -> AbstractContextManager[None]:
+    @contextmanager
+    def watch(self, counters: Counters, *, sector_size: int | None = None) -> Iterator[None]:
         """Inside, show ``counters`` on stderr as the options say; unreadable areas in sectors of ``sector_size``."""
         mode = "none" if self.quiet else self.progress_mode
-        return watch(counters, mode, self.error_console, sector_size)
+        self._watched = True
+        try:
+            with watch(counters, mode, self.error_console, sector_size, self._stop):
+                yield
+        finally:
+            self._watched = False
 
     @contextmanager
     def stoppable(self) -> Iterator[threading.Event]:
         """Inside, Ctrl-C and SIGTERM set the event that is given instead of interrupting."""
-        self._working = True
         try:
-            with stop_request() as stop:
-                yield stop
+            with stop_request(lambda: self.quiet or self._watched) as self._stop:
+                yield self._stop
         finally:
-            self._working = False
+            self._stop = None

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["SIGNALS", "interrupt_on_signals", "stop_request"]
+__all__ = ["SIGNALS", "STOPPING", "interrupt_on_signals", "stop_request"]
+
+STOPPING = "stopping cleanly: waiting for what is under way (once more: stop at once)"
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -31,8 +33,11 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def stop_request() -> Iterator[threading.Event]:
-    """Give an event that the first signal sets; the second raises ``KeyboardInterrupt``, the third ends the process."""
+def stop_request(said_elsewhere: Callable[[], bool] = lambda: False) -> Iterator[threading.Event]:
+    """Give an event that the first signal sets; the second raises ``KeyboardInterrupt``, the third ends the process.
+
+    The first one is answered on stderr, but where ``said_elsewhere`` says that a view does that.
+    """
     event = threading.Event()
     asked = 0
 
@@ -41,8 +46,9 @@ def stop_request() -> Iterator[threading.Event]:
         asked += 1
         if asked == 1:
             event.set()
-            # Straight to the file: a signal may arrive in the middle of any other write.
-            os.write(2, b"\nstopping cleanly: waiting for what is under way (once more: stop at once)\n")
+            if not said_elsewhere():
+                # Straight to the file: a signal may arrive in the middle of any other write.
+                os.write(2, f"\n{STOPPING}\n".encode())
         elif asked == 2:
             raise KeyboardInterrupt
         else:

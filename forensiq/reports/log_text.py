@@ -99,8 +99,8 @@ def _outcome(page: TextPage, record: AcquisitionRecord) -> None:
     else:
         which = f"partition {part.partition}" if part.partition is not None else "a part of the source"
         page.field("Range", f"ONLY {which}: {count(part.length, 'byte')} from byte {part.offset:,} on")
-    if part.statement:
-        page.field("", visible(part.statement, 1000))
+        if part.statement:
+            page.field("", visible(part.statement, 1000))
 
 
 def _unreadable(page: TextPage, record: AcquisitionRecord) -> None:
@@ -163,7 +163,7 @@ def _covers(record: AcquisitionRecord) -> str:
 
 def _verified(page: TextPage, record: VerificationRecord | None) -> None:
     if record is None:
-        page.field("Verified", "no: the image was not read back after it was written")
+        page.field("Verified", "no: the image was not verified by reading it back")
         return
     verdict = verification_verdict(record)
     page.field("Verified", verdict.sentence if verdict.tone is Tone.GOOD else f"{verdict.headline}. {verdict.sentence}")

@@ -70,7 +70,7 @@ def integrity_blocks(each: AcquisitionReport) -> Iterator[Block]:
     if record.verification is not None:
         yield from _verification(record.verification)
     else:
-        yield Paragraph("The image was not read back after it was written.", strong=True)
+        yield Paragraph("The image was not verified by reading it back.", strong=True)
     if record.image is not None:
         segments = [
             (text(one.number), code(one.path), text(f"{one.size:,}"), digest(one.sha256))

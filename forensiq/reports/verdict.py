@@ -88,7 +88,7 @@ def acquisition_verdict(record: AcquisitionRecord) -> Verdict:
         headline += ", A PART OF THE SOURCE"
     if checked is None:
         headline += ", NOT VERIFIED"
-        sentence += " The image was not read back."
+        sentence += " The image was not verified by reading it back."
     elif checked.tone is not Tone.GOOD:
         headline += f", {checked.headline}"
         sentence += f" {checked.sentence}"

@@ -149,3 +149,16 @@ def test_a_stderr_that_is_gone_does_not_end_the_work(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(sys, "stderr", Gone())
     _watch("auto", Console(file=io.StringIO()), Moment(done=3), Moment(phase="verify", done=1))
+
+
+@pytest.mark.parametrize(("terminal", "mode", "told"), [(True, "auto", 1), (False, "auto", 1), (True, "jsonl", 0)])
+def test_a_view_says_once_that_the_work_is_being_stopped(
+    terminal: bool, mode: str, told: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop = threading.Event()
+    stop.set()
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=terminal, width=80)
+    with watch(Script(Moment(done=500), Moment(done=600)), mode, console, stop=stop):
+        pass
+    assert (screen.getvalue() + capsys.readouterr().err).count("stopping cleanly") == told

@@ -40,7 +40,7 @@ def test_missing_values_say_why() -> None:
     assert "not available: the bridge does not pass it on" in log
     record = samples.acquisition(verification=None, block_digests=None, metadata=ImageMetadata())
     log = render_log(record)
-    assert "no: the image was not read back after it was written" in log
+    assert "no: the image was not verified by reading it back" in log
     assert "Examiner       not given" in log
 
 
