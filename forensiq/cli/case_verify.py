@@ -11,6 +11,7 @@ from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, exact_size, visible
 from forensiq.errors import ExitCode
+from forensiq.model.ledger import TransferFacts
 from forensiq.procedures.case_pins import parse_head
 from forensiq.procedures.case_verify import verify_case
 from forensiq.procedures.progress import Progress
@@ -44,6 +45,17 @@ def command(run: Run, folder: Path, head: str | None, ca: Path | None, no_images
         run.print(f"  Signers      {checked.trust}")
         for image in checked.images:
             run.print(f"  Image        {visible(image.image)}: {image.verdict}")
+        for each in checked.transfers:
+            run.print(f"  Hand-over    {visible(each.number)} of {visible(each.item)}: {_hand_over(each)}")
         run.print(f"  Seals        {', '.join(each.number for each in checked.seals) or 'none'}")
         show_findings(run, checked.findings)
     return ExitCode(checked.exit_code)
+
+
+def _hand_over(facts: TransferFacts) -> str:
+    receipt = {None: "not countersigned yet", True: "countersigned", False: "RECEIPT DOES NOT HOLD"}[
+        facts.receipt_valid
+    ]
+    release = "" if facts.release_valid else "RELEASE DOES NOT HOLD, "
+    differs = ", FILES DIFFERED AFTERWARDS" if facts.match is False else ""
+    return f"{visible(facts.released_by)} to {visible(facts.received_by)}, {release}{receipt}{differs}"

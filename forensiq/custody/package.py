@@ -14,6 +14,7 @@ from forensiq.model.ledger import FileDigest, LedgerEntry
 __all__ = ["Bindings", "PackageState", "compare_files", "image_or_custody", "is_image_file", "read_package"]
 
 _WORKING_PAPERS = frozenset({"checklist.md"})
+_MADE = ("acquire.finished", "clone.finished", "convert.finished")
 _COMPANIONS = (".record.json", ".log.txt", ".map", ".blocks.csv", ".verification.json")
 
 
@@ -28,14 +29,28 @@ class PackageState:
 
 @dataclass
 class Bindings:
-    """Which digest the ledger last gave to which path, and where; filled by visiting its entries in order."""
+    """Which digest the ledger last gave to which path, and where; filled by visiting its entries in order.
+
+    ``keys`` has the public key (hexadecimal) of the entry that ``last`` speaks of. ``rebound`` names what was written
+    once and for all, and yet got another digest later: whoever has any key can append an entry, so an entry alone does
+    not make another image the right one.
+    """
 
     last: dict[str, tuple[str, int]] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    rebound: list[Finding] = field(default_factory=list)
+    _settled: dict[str, tuple[str, int, str]] = field(default_factory=dict)
 
     def visit(self, entry: LedgerEntry) -> None:
         """Take the digests of one entry."""
         for path, digest in entry.digests.items():
+            settled = self._settled.get(path)
+            if settled is not None and settled[0] != digest:
+                self.rebound.append(_rebound(path, settled, digest, entry))
+            if settled is None and _settles(path, entry.action):
+                self._settled[path] = (digest, entry.seq, entry.key)
             self.last[path] = (digest, entry.seq)
+            self.keys[path] = entry.key
 
 
 def is_image_file(path: str) -> bool:
@@ -97,6 +112,27 @@ def image_or_custody(path: str, code: str, message: str, expected: str | None, f
     cause = Cause.MISSING_SEGMENT if found is None else Cause.DATA
     segment = path.rpartition("/")[2]
     return Finding(Severity.ERROR, cause, code, message, path, expected=expected, found=found, segment=segment)
+
+
+def _settles(path: str, action: str) -> bool:
+    """Say whether ``action`` gives a file its last digest: nothing that this program does changes the file later."""
+    if path.startswith("evidence/"):
+        return action.startswith(_MADE) and (is_image_file(path) or path.endswith(".record.json"))
+    return path.startswith(("transfers/", "seals/")) or (path.startswith("attachments/") and action == "attached")
+
+
+def _rebound(path: str, settled: tuple[str, int, str], digest: str, entry: LedgerEntry) -> Finding:
+    before, seq, key = settled
+    kind = "image" if is_image_file(path) else "file"
+    if path.startswith("evidence/") and entry.action.startswith(_MADE) and entry.key == key:
+        text = f"ledger entry {entry.seq} gives the file another digest than entry {seq}: the same key made it anew"
+        severity = Severity.WARNING
+    else:
+        text = (
+            f"ledger entry {entry.seq} ({entry.action}) gives the file another digest than entry {seq}, which made it"
+        )
+        severity = Severity.ERROR
+    return ledger_finding(f"{kind}.rebound", text, path, severity=severity, expected=before, found=digest)
 
 
 def _about(path: str, what: str, message: str, expected: str, found: str | None) -> Finding:

@@ -18,9 +18,9 @@ from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.model.jsonable import Json, to_json
 from forensiq.model.ledger import FileDigest, LedgerHead, TransferRecord
 
-__all__ = ["parse_transfer", "read_transfers", "transfer_files", "transfer_numbers"]
+__all__ = ["MAX_TRANSFER", "parse_transfer", "read_transfers", "transfer_files", "transfer_numbers"]
 
-_MAX_TRANSFER = 64 * 1024 * 1024
+MAX_TRANSFER = 64 * 1024 * 1024
 
 
 def transfer_files(folder: CaseFolder, record: TransferRecord, stage: str, signer: Signer) -> dict[Path, bytes]:
@@ -46,7 +46,7 @@ def read_transfers(folder: CaseFolder) -> tuple[TransferRecord, ...]:
     for number in transfer_numbers(folder):
         receipt = folder.transfers / f"{number}.receipt.json"
         path = receipt if receipt.exists() else folder.transfers / f"{number}.release.json"
-        result.append(parse_transfer(read_small(path, _MAX_TRANSFER)))
+        result.append(parse_transfer(read_small(path, MAX_TRANSFER)))
     return tuple(result)
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "SealFacts",
     "SignerFacts",
     "TimestampFacts",
+    "TransferFacts",
     "TransferRecord",
 ]
 
@@ -133,6 +134,27 @@ class TransferRecord:
     ledger_head: LedgerHead | None = None
     details: Mapping[str, str] = field(default_factory=dict)
     schema: str = "forensiq/transfer/1"
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFacts:
+    """A hand-over as it was checked. ``receipt_valid`` is ``None`` until the receiver countersigns.
+
+    ``match`` compares the files before and after (``None``: not hashed afterwards). Names are the statements' own
+    words; ``…_trusted_as`` is who you said the key is.
+    """
+
+    number: str
+    item: str
+    released_by: str
+    released: str
+    release_valid: bool
+    releaser_trusted_as: str | None
+    received_by: str
+    received: str | None
+    receipt_valid: bool | None
+    receiver_trusted_as: str | None
+    match: bool | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from forensiq.custody.case_folder import CaseFolder, hash_file
 from forensiq.custody.package import Bindings, PackageState, compare_files, image_or_custody
 from forensiq.custody.seal import check_statement, read_small
 from forensiq.custody.signing import Signer, load_public_key
-from forensiq.custody.transfer_file import parse_transfer, transfer_files, transfer_numbers
+from forensiq.custody.transfer_file import MAX_TRANSFER, parse_transfer, transfer_files, transfer_numbers
 from forensiq.errors import CustodyError, NoReferenceError, UsageError, VerificationFailed
 from forensiq.model.case import EvidenceItem
 from forensiq.model.finding import Finding, Severity
@@ -32,8 +32,6 @@ from forensiq.streams.durable import write_durably
 from forensiq.streams.progress import Progress
 
 __all__ = ["HandOver", "receive_item", "transfer_item"]
-
-_MAX_TRANSFER = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ def transfer_item(
             before=before,
             after=after,
             matches_ledger=True if before and not findings else None,
-            match=not differing if after else None,
+            match=None if defer or not before else not differing,
             released_fingerprint=signer.public.fingerprint,
             findings=(*findings, *differing),
             notes=said.notes,
@@ -224,7 +222,7 @@ def _release(folder: CaseFolder, number: str | None) -> TransferRecord:
     if (folder.transfers / f"{wanted}.receipt.json").exists():
         raise UsageError(f"hand-over {wanted} was received already")
     stem = folder.transfers / f"{wanted}.release"
-    data = read_small(stem.with_name(f"{stem.name}.json"), _MAX_TRANSFER)
+    data = read_small(stem.with_name(f"{stem.name}.json"), MAX_TRANSFER)
     record = parse_transfer(data)
     bindings = Bindings()
     report = audit_ledger(folder.ledger, collect_pins(folder), visit=bindings.visit)

@@ -1,8 +1,8 @@
 """Checks a whole case: is it what was written down, and who says so?
 
 Steps, as in the code: (1) the ledger, line by line, with every head that was pinned elsewhere; (2) every file against
-the digest that the ledger binds it to; (3) ``case.toml``; (4) seals; (5) every image: container, chunks, media digests;
-(6) who signed; (7) the verdict.
+the digest that the ledger binds it to; (3) ``case.toml``; (4) hand-overs; (5) seals; (6) every image: container,
+chunks, media digests; (7) who signed; (8) the verdict.
 
 Findings are collected and the check goes on, so one run tells everything. The exit code is 5 if ledger, seal or a bound
 file does not verify, else 4 if only an image is damaged, else 0.
@@ -22,10 +22,11 @@ from forensiq.custody.package import Bindings, PackageState, compare_files, read
 from forensiq.custody.seal_check import SealContext, check_seal, seal_numbers
 from forensiq.custody.templates import load_template
 from forensiq.custody.timestamp import Certificate, load_roots
+from forensiq.custody.transfer_check import TransferContext, check_transfers
 from forensiq.custody.trust import trusted_keys
 from forensiq.errors import CaseFileError, CustodyError, ExitCode, UsageError
 from forensiq.model.finding import Cause, Finding, Severity
-from forensiq.model.ledger import FileDigest, LedgerHead, LedgerReport, SealFacts
+from forensiq.model.ledger import FileDigest, LedgerHead, LedgerReport, SealFacts, TransferFacts
 from forensiq.model.records import VerificationRecord
 from forensiq.procedures.case_images import verify_images
 from forensiq.procedures.case_pins import collect_pins
@@ -57,6 +58,7 @@ class CaseVerification:
     started: str
     finished: str
     exit_code: int
+    transfers: tuple[TransferFacts, ...] = ()
     schema: str = "forensiq/case-verification/1"
 
 
@@ -100,19 +102,22 @@ def check_case(
     report = audit_ledger(folder.ledger, collect_pins(folder, head), names=trusted_keys(), visit=bindings.visit)
     # 2. The files.
     state = read_package(folder, advance=count_hashed(folder, progress))
-    findings = [*report.findings, *compare_files(state, bindings.last)]
+    findings = [*report.findings, *bindings.rebound, *compare_files(state, bindings.last)]
     # 3. case.toml.
     findings += _case_file(folder)
-    # 4. Seals.
+    # 4. Hand-overs.
+    transfers, about_transfers = check_transfers(TransferContext(folder, bindings, trusted_keys()))
+    findings += about_transfers
+    # 5. Seals.
     seals, about_seals = _seals(folder, state, bindings.last, load_roots(ca) if ca is not None else None)
     findings += about_seals
-    # 5. Images.
+    # 6. Images.
     verified: tuple[VerificationRecord, ...] = ()
     if images:
         verified, findings = verify_images(folder, state, findings, progress)
-    # 6. Who signed.
+    # 7. Who signed.
     trusted, trust = _trust(report)
-    # 7. The verdict.
+    # 8. The verdict.
     code = exit_code_of(findings)
     verdict = {ExitCode.OK: "intact", ExitCode.VERIFICATION: "evidence_damaged"}.get(code, "custody_broken")
     verification = CaseVerification(
@@ -127,6 +132,7 @@ def check_case(
         bytes=sum(each.size for each in state.files.values()),
         images=verified,
         seals=seals,
+        transfers=transfers,
         started=started,
         finished=clock.rfc3339(clock.utc_now()),
         exit_code=int(code),

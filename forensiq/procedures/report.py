@@ -23,12 +23,13 @@ from forensiq.custody.seal import MANIFEST, read_small, seal_code
 from forensiq.custody.seal_check import seal_numbers
 from forensiq.custody.signing import Signer, public_pem, read_private_file
 from forensiq.custody.templates import load_template
+from forensiq.custody.transfer_check import TransferContext, check_transfers
 from forensiq.custody.trust import trusted_keys
 from forensiq.errors import CustodyError, DestinationExistsError, RecordFormatError, UsageError
 from forensiq.model.finding import Finding, Severity
 from forensiq.model.ledger import LedgerEntry, LedgerHead
 from forensiq.model.records import ToolFacts
-from forensiq.model.report import CaseReport, CustodyEvent, LedgerFacts, ReportPackage
+from forensiq.model.report import CaseReport, LedgerFacts, ReportPackage
 from forensiq.model.report_check import ReportMade
 from forensiq.procedures.case_ledger import acting_user
 from forensiq.procedures.case_pins import collect_pins
@@ -37,6 +38,7 @@ from forensiq.procedures.environment import tool_facts
 from forensiq.procedures.keys import KeyChoice, choose_key, open_signer
 from forensiq.procedures.report_examine import with_examination
 from forensiq.procedures.report_gather import gather_files, ledger_until
+from forensiq.procedures.report_shown import event_of
 from forensiq.reports.case_uco import render_case_uco
 from forensiq.reports.case_verdict import case_verdict
 from forensiq.reports.dfxml import render_dfxml
@@ -153,7 +155,8 @@ def gather_report(root: Path, head: LedgerHead, *, made_by: str, signer: str) ->
     audited = audit_ledger(folder.ledger, collect_pins(folder), names=trusted_keys(), visit=visit)
     ledger = ledger_until(folder, head)
     gathered = gather_files(folder, case, bindings.last, ledger)
-    findings: list[Finding] = list(gathered.findings)
+    _, about_transfers = check_transfers(TransferContext(folder, bindings, trusted_keys()))
+    findings: list[Finding] = [*bindings.rebound, *gathered.findings, *about_transfers]
     if head.count > len(entries):
         text = f"{head.count - len(entries):,} entries in the middle of the ledger are not listed in this report"
         findings.append(ledger_finding("report.entries_left_out", text, "ledger.jsonl", severity=Severity.INFO))
@@ -174,7 +177,7 @@ def gather_report(root: Path, head: LedgerHead, *, made_by: str, signer: str) ->
             audited.intact,
             audited.findings,
             tuple(signer for signer in audited.signers if signer.first_seq <= head.seq),
-            tuple(_event(entry) for entry in entries),
+            tuple(event_of(entry) for entry in entries),
         ),
         ledger_missing="",
         files=tuple(gathered.files),
@@ -249,12 +252,6 @@ def _seal_code(folder: CaseFolder) -> str | None:
 def _tool() -> ToolFacts:
     facts = tool_facts()
     return replace(facts, libraries={**facts.libraries, "typst": typesetter()})
-
-
-def _event(entry: LedgerEntry) -> CustodyEvent:
-    return CustodyEvent(
-        entry.seq, entry.utc, entry.actor, entry.action, entry.parameters, entry.result, entry.key, entry.hash
-    )
 
 
 def _certificate_words(facts: CertificateFacts) -> str:

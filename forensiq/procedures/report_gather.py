@@ -32,7 +32,7 @@ from forensiq.model.report import (
 )
 from forensiq.reports.attaching import attachment
 
-__all__ = ["Gathered", "gather_files", "ledger_until"]
+__all__ = ["Gathered", "gather_files", "ledger_until", "medium_of"]
 
 _LARGEST_FILE = 64 << 20
 _LARGEST_ATTACHED = 128 << 20
@@ -70,6 +70,18 @@ def ledger_until(folder: CaseFolder, head: LedgerHead) -> bytes:
 def gather_files(folder: CaseFolder, case: Case, bound: Mapping[str, tuple[str, int]], ledger: bytes) -> Gathered:
     """Return everything of the case but the ledger's own facts; ``bound`` maps paths to (SHA-256, entry)."""
     return _Gatherer(folder, case, bound).run(ledger)
+
+
+def medium_of(data: bytes, record: AcquisitionRecord) -> tuple[tuple[MediumRange, ...] | None, str]:
+    """Return the part of a map (its file's bytes) that ``record`` speaks of, or ``None`` and why there is none."""
+    try:
+        source, _ = parse_mapfile(data.decode("utf-8", "replace"))
+        media = source.part(Extent(record.range.offset, record.range.length))
+    except (ImageFormatError, ValueError) as error:
+        return None, f"the map cannot be read: {error}"
+    if len(media) > _MOST_RANGES:
+        return None, f"the map has too many ranges: {len(media):,}"
+    return tuple(MediumRange(extent, state.status.value) for extent, state in media), ""
 
 
 class _Gatherer:
@@ -174,14 +186,7 @@ class _Gatherer:
         if record.map.sha256 is not None and hashlib.sha256(data).hexdigest() != record.map.sha256:
             self._finding("report.map_changed", "the map is not the one that the record speaks of", key)
             return None, "the map is not the one that the record speaks of"
-        try:
-            source, _ = parse_mapfile(data.decode("utf-8", "replace"))
-            media = source.part(Extent(record.range.offset, record.range.length))
-        except (ImageFormatError, ValueError) as error:
-            return None, f"the map cannot be read: {error}"
-        if len(media) > _MOST_RANGES:
-            return None, f"the map has too many ranges: {len(media):,}"
-        return tuple(MediumRange(extent, state.status.value) for extent, state in media), ""
+        return medium_of(data, record)
 
     def _transfer(self, key: str, data: bytes) -> None:
         try:

@@ -1,9 +1,10 @@
 """Checks a report that may come from anybody, years later: signature, attachments, ledger, records, pages, images.
 
 Steps, as in the code: (1) the signatures; (2) the report inside is read; (3) each attached file against the digest that
-the report gives; (4) the records in the report against the attached ones; (5) the ledger: every line, signature and
-link, and its head against the report's; (6) the files that the ledger binds; (7) the pages are made again from the data
-and compared; (8) the images and files that the report speaks of, where they are at hand.
+the report gives; (4) what the report shows against the attached records, maps, hand-overs and case file; (5) the
+ledger: every line, signature and link, and its head, entries and signers against the report's; (6) the files that the
+ledger binds; (7) the pages are made again from the data and compared; (8) the images and files that the report speaks
+of, where they are at hand.
 
 No verdict in the file is believed: the headline is worked out again from the records. What was not checked is listed as
 not checked, never as passed.
@@ -12,7 +13,6 @@ not checked, never as passed.
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,12 +23,12 @@ from forensiq.custody.package import Bindings
 from forensiq.custody.trust import trusted_keys
 from forensiq.errors import CustodyError, ExitCode, RecordFormatError
 from forensiq.model.finding import Severity
-from forensiq.model.jsonable import to_json
 from forensiq.model.ledger import LedgerEntry, LedgerReport
-from forensiq.model.report import AcquisitionReport, AttachedFile, CaseReport, VerificationReport
+from forensiq.model.report import AttachedFile, CaseReport
 from forensiq.model.report_check import CheckState, ReportCheck, ReportVerification
 from forensiq.procedures.environment import tool_facts
 from forensiq.procedures.report_files import case_around, check_files_at_hand
+from forensiq.procedures.report_shown import ShownEvents, check_shown
 from forensiq.procedures.report_signatures import check_signatures
 from forensiq.reports.attaching import attached_files
 from forensiq.reports.case_verdict import case_verdict
@@ -117,8 +117,8 @@ class _Checker:
         # 2. The report was read strictly already; 3. its attachments.
         yield ReportCheck("report.readable", _PASSED, f"a {self.read.format} report, every field of the right kind")
         yield from self._attachments()
-        # 4. Records.
-        yield from self._records()
+        # 4. What is shown.
+        yield from check_shown(self._report, self._by_path())
         # 5. Ledger, 6. what it binds.
         yield from self._ledger()
         # 7. Pages.
@@ -152,56 +152,33 @@ class _Checker:
         there = self.read.package.attachments
         return {spoken_of[each.name].path: each for each in there if each.name in spoken_of}
 
-    def _records(self) -> Iterator[ReportCheck]:
-        files = self._by_path()
-        for item in self._report.items:
-            shown: list[AcquisitionReport | VerificationReport] = [*item.acquisitions, *item.verifications]
-            for each in shown:
-                path, digest = each.path, each.sha256
-                attached = files.get(path)
-                if attached is None:
-                    yield ReportCheck("record.attached", _NOT_CHECKED, f"{path} is not attached")
-                    continue
-                try:
-                    same = json.loads(attached.data) == json.loads(json.dumps(to_json(each.record)))
-                except (ValueError, RecursionError):
-                    same = False
-                if same and hashlib.sha256(attached.data).hexdigest() == digest:
-                    yield ReportCheck("record.same", _PASSED, f"{path}: the report shows what the record says")
-                else:
-                    yield ReportCheck("record.same", _FAILED, f"{path}: the report shows something else")
-
     def _ledger(self) -> Iterator[ReportCheck]:
         facts = self._report.ledger
         attached = self._by_path().get(facts.path) if facts else None
         if facts is None or attached is None:
             yield ReportCheck("ledger.intact", _NOT_CHECKED, "the ledger is not attached")
             return
-        bindings, entries = Bindings(), dict[int, str]()
+        bindings, shown = Bindings(), ShownEvents(facts)
         with tempfile.TemporaryDirectory(prefix="forensiq-") as folder:
             place = Path(folder) / "ledger.jsonl"
             place.write_bytes(attached.data)
 
             def visit(entry: LedgerEntry) -> None:
                 bindings.visit(entry)
-                entries[entry.seq] = entry.hash
+                shown.visit(entry)
 
             try:
                 audited: LedgerReport = audit_ledger(Ledger(place), names=trusted_keys(), visit=visit)
             except CustodyError as error:
                 yield ReportCheck("ledger.intact", _FAILED, str(error))
                 return
-        errors = [each for each in audited.findings if each.severity is Severity.ERROR]
+        found = [*audited.findings, *bindings.rebound]
+        errors = [each for each in found if each.severity is Severity.ERROR]
         for each in errors[:20]:
             yield ReportCheck("ledger.intact", _FAILED, f"{each.message} ({each.where or 'ledger'})")
         if not errors:
             yield ReportCheck("ledger.intact", _PASSED, f"{audited.head.count:,} entries, each signed and linked")
-        same = audited.head == facts.head
-        words = "ends where the report says" if same else "does not end where the report says: it was cut or extended"
-        yield ReportCheck("ledger.head", _PASSED if same else _FAILED, f"the ledger {words}")
-        listed = all(entries.get(event.seq) == event.hash for event in facts.events)
-        words = "are those of the ledger" if listed else "are not those of the ledger"
-        yield ReportCheck("ledger.events", _PASSED if listed else _FAILED, f"the entries in the report {words}")
+        yield from shown.check(audited)
         for file in self._report.files:
             bound = bindings.last.get(file.path)
             if bound is not None and bound[0] != file.sha256:

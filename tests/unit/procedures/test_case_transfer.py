@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from forensiq.custody.canonical import decode, encode
 from forensiq.custody.case_folder import CaseFolder
+from forensiq.custody.seal import sign_statement
 from forensiq.custody.transfer_file import parse_transfer, read_transfers
 from forensiq.errors import CustodyError, NoReferenceError, NotCanonicalError, UsageError, VerificationFailed
+from forensiq.model.finding import Severity
+from forensiq.model.jsonable import Json
 from forensiq.procedures.case import read_ledger
+from forensiq.procedures.case_ledger import append_event
 from forensiq.procedures.case_transfer import HandOver, receive_item, transfer_item
 from forensiq.procedures.case_verify import verify_case
-from forensiq.procedures.keys import KeyChoice
+from forensiq.procedures.keys import KeyChoice, open_signer, trust
 from tests.unit.procedures.cases import key_file, make_case
 
 SAID = HandOver("B. Okafor", "examination", "order 12/26", "evidence room", "0816", "", "good")
@@ -113,6 +119,127 @@ def test_nobody_countersigns_a_release_that_was_changed(
     with pytest.raises(CustodyError):
         receive_item(case, key=okafor)
     assert "file.changed" in [each.code for each in verify_case(case).findings]
+
+
+def _rewrite(case: Path, side: str, key: KeyChoice, **changes: Json) -> None:
+    """What somebody can do who has the case and a key of their own: write a statement anew, sign it, and say so."""
+    folder, signer = CaseFolder(case), open_signer(key)
+    stem = case / f"transfers/0001.{side}"
+    value = decode(stem.with_name(f"{stem.name}.json").read_bytes())
+    assert isinstance(value, dict)
+    parts = sign_statement(stem, encode({**value, **changes}), signer, key_name=f"{stem.name}.pem")
+    for path, content in parts.items():
+        path.write_bytes(content)
+    digests = {f"transfers/{path.name}": hashlib.sha256(content).hexdigest() for path, content in parts.items()}
+    append_event(folder, signer, "Eve", f"{side}.finished", digests=digests)
+
+
+@pytest.fixture(scope="module")
+def handed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("handed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        case = make_case(folder / "case", folder / "keys")
+        transfer_item(case, "ITEM-1", SAID, key=key_file(folder / "keys", "ada"))
+        receive_item(case, key=key_file(folder / "keys", "okafor"))
+    return folder
+
+
+@pytest.fixture
+def eve(handed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, KeyChoice]:
+    """A copy of a case with a hand-over, and a key that nobody knows."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return Path(shutil.copytree(handed / "case", tmp_path / "case")), key_file(tmp_path / "keys", "eve")
+
+
+def codes(case: Path) -> list[str]:
+    found = verify_case(case, images=False)
+    assert found.exit_code == 5
+    return [each.code for each in found.findings]
+
+
+def test_a_hand_over_is_shown_by_the_check_of_the_case(handed: Path, eve: tuple[Path, KeyChoice]) -> None:
+    (facts,) = verify_case(eve[0], images=False).transfers
+    assert (facts.number, facts.item, facts.received_by) == ("0001", "ITEM-1", "B. Okafor")
+    assert (facts.release_valid, facts.receipt_valid, facts.match) == (True, True, True)
+    assert (facts.releaser_trusted_as, facts.receiver_trusted_as) == (None, None)
+    trust(open_signer(key_file(handed / "keys", "okafor")).public.fingerprint, "Bo")
+    assert verify_case(eve[0], images=False).transfers[0].receiver_trusted_as == "Bo"
+
+
+def test_a_statement_written_anew_with_another_key_is_found(eve: tuple[Path, KeyChoice]) -> None:
+    case, key = eve
+    mark = open_signer(key).public.fingerprint
+    _rewrite(case, "receipt", key, received_by="Eve", received_fingerprint=mark)
+    assert {"file.rebound", "transfer.contradicts"} <= set(codes(case))
+
+
+def test_a_statement_signed_by_another_key_than_it_names_is_found(eve: tuple[Path, KeyChoice]) -> None:
+    case, key = eve
+    _rewrite(case, "receipt", key, condition="broken")
+    assert {"transfer.signature", "transfer.other_signer", "file.rebound"} <= set(codes(case))
+
+
+def test_a_statement_that_its_own_digests_belie_is_found(eve: tuple[Path, KeyChoice]) -> None:
+    case, key = eve
+    _rewrite(case, "receipt", key, match=False)
+    assert "transfer.contradicts" in codes(case)
+
+
+def test_a_release_with_other_digests_than_the_ledger_is_found(eve: tuple[Path, KeyChoice]) -> None:
+    case, key = eve
+    value = decode((case / "transfers/0001.release.json").read_bytes())
+    assert isinstance(value, dict)
+    files = value["before"]
+    assert isinstance(files, list)
+    assert isinstance(files[0], dict)
+    files[0]["sha256"] = "0" * 64
+    _rewrite(case, "release", key, before=files, after=files)
+    found = [each for each in verify_case(case, images=False).findings if each.code == "transfer.contradicts"]
+    assert any(each.expected != each.found == "0" * 64 for each in found)
+
+
+@pytest.mark.parametrize("side", ["release", "receipt"])
+def test_a_hand_over_without_its_statement_is_found(eve: tuple[Path, KeyChoice], side: str) -> None:
+    case, _ = eve
+    (case / f"transfers/0001.{side}.json").write_bytes(b"{}")
+    assert "transfer.unreadable" in codes(case)
+    (case / f"transfers/0001.{side}.json").unlink()
+    assert "file.missing" in codes(case)
+
+
+def test_a_hand_over_under_another_number_is_found(eve: tuple[Path, KeyChoice]) -> None:
+    for path in (eve[0] / "transfers").iterdir():
+        path.rename(path.with_name(path.name.replace("0001", "0002")))
+    assert "transfer.moved" in codes(eve[0])
+
+
+def test_another_image_does_not_become_the_right_one_by_an_entry_in_the_ledger(eve: tuple[Path, KeyChoice]) -> None:
+    case, key = eve
+    image = case / "evidence/ITEM-1/ITEM-1.E01"
+    image.write_bytes(b"another image")
+    digest = hashlib.sha256(image.read_bytes()).hexdigest()
+    append_event(
+        CaseFolder(case), open_signer(key), "Eve", "acquire.finished", digests={"evidence/ITEM-1/ITEM-1.E01": digest}
+    )
+    (found,) = [each for each in verify_case(case, images=False).findings if each.code == "image.rebound"]
+    assert (found.severity, found.found) == (Severity.ERROR, digest)
+
+
+def test_a_drive_acquired_anew_by_the_same_key_is_told_and_is_no_fault(case: Path, ada: KeyChoice) -> None:
+    digests = {"evidence/ITEM-1/ITEM-1.E01": "0" * 64}
+    append_event(CaseFolder(case), open_signer(ada), "Ada", "acquire.finished", digests=digests)
+    found = [each for each in verify_case(case, images=False).findings if each.code == "image.rebound"]
+    assert [each.severity for each in found] == [Severity.WARNING]
+
+
+def test_everything_gone_afterwards_is_a_difference(case: Path, tmp_path: Path, ada: KeyChoice) -> None:
+    (tmp_path / "empty").mkdir()
+    record = transfer_item(case, "ITEM-1", SAID, moved_to=tmp_path / "empty", key=ada)
+    assert record.match is False
+    assert {each.code for each in record.findings} == {"transfer.file_missing"}
 
 
 def test_wrong_use(case: Path, ada: KeyChoice, okafor: KeyChoice) -> None:

@@ -14,6 +14,7 @@ from forensiq.custody.trust import trust_key
 from forensiq.errors import DestinationExistsError, RecordFormatError, UsageError
 from forensiq.model.report_check import CheckState, ReportVerification
 from forensiq.procedures.case import read_ledger
+from forensiq.procedures.case_transfer import HandOver, transfer_item
 from forensiq.procedures.case_verify import verify_case
 from forensiq.procedures.keys import KeyChoice, open_signer
 from forensiq.procedures.report import RedactionRequest, ReportRequest, make_report
@@ -30,6 +31,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         _home(folder, patch)
         key = make_report_case(folder / "case", folder / "keys")
+        transfer_item(folder / "case", "ITEM-1", HandOver("B. Okafor", "examination"), key=key)
         create_pkcs12(folder / "keys" / "ada.pem.p12", "Ada Lovelace", PASSPHRASE)
         for kind in ("pdf", "html", "json"):
             report_of(folder / "case", key, kind)
@@ -190,6 +192,23 @@ TAMPERING: list[tuple[str, Callable[[dict[str, Any]], None], str]] = [
         "the events that are shown",
         lambda data: data["report"]["ledger"]["events"][0].update(hash="0" * 64),
         "ledger.events",
+    ),
+    (
+        "who did something",
+        lambda data: data["report"]["ledger"]["events"][1].update(actor="B. Okafor"),
+        "ledger.events",
+    ),
+    ("who signed", lambda data: data["report"]["ledger"]["signers"].clear(), "ledger.signers"),
+    ("the case number", lambda data: data["report"]["case"].update(number="2026-015"), "case.same"),
+    (
+        "the hand-over that is shown",
+        lambda data: data["report"]["items"][0]["transfers"][0].update(received_by="Nobody"),
+        "transfer.same",
+    ),
+    (
+        "the map that is shown",
+        lambda data: data["report"]["items"][0]["acquisitions"][0].update(medium=None, medium_missing="no map"),
+        "map.same",
     ),
 ]
 
