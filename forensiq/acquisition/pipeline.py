@@ -259,12 +259,10 @@ class _Run:
             digests = self.digester.finish() if whole else None
             facts = ClosingFacts(digests, self._filled()) if digests is not None else None
             if whole:
-                self.progress.begin("closing the image", plan.stored_size, ("close",))
+                self.progress.enter("closing the image")
             for lane in self.lanes:
                 lane.close(facts)
             tick.wait(writing)
-            if whole:
-                self.progress.add("close", plan.stored_size)
         return self._result(digests)
 
     def _filled(self) -> tuple[Extent, ...]:

@@ -230,8 +230,10 @@ def progress_line(now: Snapshot, meter: RateMeter, sector_size: int | None) -> s
 
 def _closing_line(last: Snapshot, sector_size: int | None) -> str:
     average = _average(last)
-    took = f"in {text.duration(last.elapsed_s)}" + (f" ({text.rate(average)})" if average else "")
-    parts = [f"{_label(last):<10}", text.size(last.done) if last.done >= last.total else _amount(last), took]
+    took = f"in {text.duration(last.elapsed_s)}" + (f" ({text.rate(average)})" if average and last.total else "")
+    parts = [f"{_label(last):<10}", took]
+    if last.total:
+        parts.insert(1, text.size(last.done) if last.done >= last.total else _amount(last))
     if last.unreadable:
         parts.append(_unreadable(last, sector_size))
     return "  ".join(parts)
@@ -265,7 +267,7 @@ def _drawing(now: Snapshot, meter: RateMeter, sector_size: int | None) -> Render
 def _speeds(now: Snapshot, meter: RateMeter) -> str:
     """Return the rate of each stage and the average; the unit stands once where it is the same: 80 columns suffice."""
     speeds = {text.visible(stage): text.rate(speed) for stage, speed in meter.stage_rates().items()}
-    if average := _average(now):
+    if now.total and (average := _average(now)):
         speeds["average"] = text.rate(average)
     units = {speed.rpartition(" ")[2] for speed in speeds.values()}
     if len(units) != 1:
@@ -285,7 +287,7 @@ def _percent(now: Snapshot) -> str:
 
 
 def _amount(now: Snapshot) -> str:
-    return text.of_total(now.done, now.total) if now.total else text.size(now.done)
+    return text.of_total(now.done, now.total) if now.total else ""
 
 
 def _rate(speed: float | None) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+from forensiq.errors import ExitCode
 from forensiq.model.from_json import from_json
-from forensiq.model.records import AcquisitionRecord
+from forensiq.model.records import AcquisitionRecord, ImageFacts, VerificationRecord
 from forensiq.procedures.acquire_files import image_path
 from forensiq.procedures.acquire_request import AcquireRequest
 from forensiq.procedures.clone_check import verify_clone
@@ -30,5 +31,13 @@ def finished_before(request: AcquireRequest, progress: Progress, stop: threading
         return None
     if record.clone is not None:
         return verify_clone(record, files, progress, stop)
-    verification = verify_image(image_path(record.image), progress=progress, stop=stop, read_back=True)
-    return replace(record, verification=verification)
+
+    def check(image: ImageFacts) -> VerificationRecord:
+        return verify_image(image_path(image), progress=progress, stop=stop, read_back=True)
+
+    copies = tuple(replace(copy, verification=check(copy.image)) if copy.image else copy for copy in record.copies)
+    record = replace(record, verification=check(record.image), copies=copies)
+    if record.exit_code == ExitCode.INTERRUPTED:
+        # Only the reading back had been interrupted, and that is done now.
+        record = replace(record, failure=None, exit_code=0)
+    return record

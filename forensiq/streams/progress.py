@@ -58,6 +58,11 @@ class Progress:
             self._stages = dict.fromkeys(stages, 0)
             self._start = monotonic()
 
+    def enter(self, phase: str) -> None:
+        """Show another phase, of unknown length (``total`` 0) and with a new start; the stages go on counting."""
+        with self._lock:
+            self.phase, self.total, self._start = phase, 0, monotonic()
+
     def add(self, stage: str, count: int) -> None:
         """``stage`` has finished ``count`` more bytes."""
         with self._lock:

@@ -9,19 +9,22 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from forensiq.clock import monotonic, sleep
+from forensiq.errors import ExitCode
 from forensiq.images.ewf import config
 from forensiq.images.output import FileCalls
 from forensiq.model.digest import HashAlgorithm
 from forensiq.procedures.acquire import acquire, exit_code_of
 from forensiq.procedures.acquire_request import AcquireRequest
 from forensiq.streams import durable
+from forensiq.streams.progress import Progress
 from tests.scenarios.program import forensiq
 
 pytestmark = pytest.mark.slow
@@ -173,3 +176,33 @@ def test_another_source_is_refused(tmp_path: Path) -> None:
     (tmp_path / "disk.dd").write_bytes(b"\1" + data[1:])
     error = forensiq("acquire", "disk.dd", "X", "--resume", "--json", folder=tmp_path).expect(2).json
     assert "content at byte 0" in error["message"]
+
+
+class _StopAt(Progress):
+    """Asks for a stop as soon as one phase begins."""
+
+    def __init__(self, phase: str, stop: threading.Event) -> None:
+        super().__init__(0)
+        self._at, self._asked = phase, stop
+
+    def begin(self, phase: str, total: int, stages: Sequence[str]) -> None:
+        super().begin(phase, total, stages)
+        if phase == self._at:
+            self._asked.set()
+
+
+@pytest.mark.parametrize("image_format", ["e01", "raw"])
+def test_stopped_while_it_is_read_back_it_is_whole_and_said_to_be_not_verified(
+    tmp_path: Path, image_format: str
+) -> None:
+    medium(tmp_path / "disk.dd")
+    stop = threading.Event()
+    request = AcquireRequest(source=str(tmp_path / "disk.dd"), output=tmp_path / "X", format=image_format)
+    record = acquire(request, progress=_StopAt("verifying", stop), stop=stop)
+    assert (record.status, record.verification, exit_code_of(record)) == ("complete", None, ExitCode.INTERRUPTED)
+    assert "not verified" in (record.failure or "")
+    log = (tmp_path / "X.log.txt").read_text(encoding="utf-8")
+    assert "NOT VERIFIED" in log
+    again = forensiq("acquire", "disk.dd", "X", "--format", image_format, "--resume", "--json", folder=tmp_path)
+    assert again.expect(0).json["verification"]["verdict"] == "verified"
+    assert again.json["failure"] is None
