@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections import Counter
 
 import pytest
+
+# The program is started some thousand times; compiling all of it each time would be a third of the work.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A shell starts what runs in the background with SIGINT ignored, nohup with SIGHUP ignored, and both are inherited: the
 # programs under test would rightly keep ignoring them.
