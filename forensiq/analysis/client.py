@@ -22,7 +22,7 @@ import forensiq
 from forensiq.analysis.opening import ImageRef
 from forensiq.clock import monotonic
 from forensiq.errors import ForensiqError, ImageFormatError, MissingSegmentError, SourceError
-from forensiq.streams.frames import HEADER, LARGEST_FRAME, FrameKind, SharedCells
+from forensiq.streams.frames import ENTRIES_DONE, HEADER, LARGEST_FRAME, FrameKind, SharedCells
 
 __all__ = ["RequestFailed", "Worker", "WorkerDied", "WorkerPlace"]
 
@@ -44,11 +44,12 @@ class RequestFailed(Exception):
 
 
 class WorkerPlace:
-    """Where a worker was when it was last seen: directory and entry in it. Numbers are hostile."""
+    """Where a worker was when it was last seen: directory, entry in it, entries done before. Numbers are hostile."""
 
-    def __init__(self, inode: int, index: int) -> None:
+    def __init__(self, inode: int, index: int, done: int = 0) -> None:
         self.inode = inode
         self.index = index
+        self.done = done
 
 
 class WorkerDied(Exception):
@@ -117,7 +118,7 @@ class Worker:
 
     def place(self) -> WorkerPlace:
         """Return where the worker is."""
-        return WorkerPlace(self._cells[0], self._cells[1])
+        return WorkerPlace(self._cells[0], self._cells[1], self._cells[ENTRIES_DONE])
 
     def ask(self, do: str, **facts: object) -> Iterator[tuple[FrameKind, bytes]]:
         """Ask and yield the frames of the answer (lines, data, values, reports).

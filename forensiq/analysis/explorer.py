@@ -30,6 +30,8 @@ from forensiq.streams.frames import FrameKind
 
 __all__ = ["Explorer", "FileSystemRef", "Loss", "VolumeState", "entries_of"]
 
+_BY_ENTRY = ("digest", "scan", "types")
+"""Questions that go on behind the entries that are done; the others drop the lines that were given already."""
 _MOST_DEATHS = 25
 """Workers that one walk may cost before the rest of the file system is given up."""
 
@@ -172,7 +174,7 @@ class Explorer:
         With ``body="/"`` the lines are those of a body file instead, their paths beginning with that. ``start`` is the
         directory to begin with; ``deleted`` leaves only entries that are not allocated.
         """
-        delivered = 0
+        delivered = done = 0
         skip: list[tuple[int, int]] = []
         request = fs.request() | {"recurse": recurse, "deleted": deleted, "recovery": recovery} | more
         if start is not None:
@@ -180,9 +182,10 @@ class Explorer:
             request |= {"start": start.inode, "path": start.path + "/", "path_hex": exact}
         while True:
             try:
-                for kind, payload in self.worker.ask(do, **request, skip=skip, drop=delivered):
+                for kind, payload in self.worker.ask(do, **request, skip=skip, drop=delivered, done=done):
                     if kind in (FrameKind.LINES, FrameKind.TEXT):
-                        delivered += payload.count(b"\n")
+                        if do not in _BY_ENTRY:
+                            delivered += payload.count(b"\n")
                         yield payload
                     elif kind is FrameKind.REPORT:
                         self._report(fs, json.loads(payload))
@@ -193,6 +196,7 @@ class Explorer:
             except WorkerDied as error:
                 self.drop_worker()
                 place = (error.place.inode, error.place.index)
+                done = max(done, error.place.done) if do in _BY_ENTRY else 0
                 self._lost(fs, error.message, error.place.inode)
                 if place in skip or len(skip) >= _MOST_DEATHS:
                     self._lost(fs, "too many crashes: the rest of this file system is not listed")

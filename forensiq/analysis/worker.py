@@ -21,7 +21,7 @@ from forensiq.analysis.opening import ImageRef, open_reference
 from forensiq.analysis.sandbox import enter_sandbox
 from forensiq.errors import ForensiqError
 from forensiq.images.base import EvidenceImage
-from forensiq.streams.frames import FrameKind, FrameWriter, SharedCells
+from forensiq.streams.frames import ENTRIES_DONE, FrameKind, FrameWriter, SharedCells
 
 __all__ = ["Channel", "main"]
 
@@ -29,11 +29,18 @@ _BATCH = 1500
 """Lines in a frame: about 500 KiB."""
 
 
+_HEAVY = 64 << 20
+"""Bytes of content whose lines may be held back."""
+
+
 class Channel:
     """The way to the parent."""
 
-    def __init__(self, out: FrameWriter) -> None:
+    def __init__(self, out: FrameWriter, cells: memoryview) -> None:
         self._out = out
+        self._cells = cells
+        self._done = 0
+        self._weight = 0
         self._lines: list[str] = []
         self.as_text = False
         """Whether lines are plain text (UTF-8), not JSON (ASCII)."""
@@ -53,6 +60,17 @@ class Channel:
         if len(self._lines) >= _BATCH:
             self.flush_lines()
 
+    def entry_done(self, number: int, lines: list[str], weight: int) -> None:
+        """Send all lines of an entry together, with others; its number is shown to the parent when they are sent.
+
+        ``weight`` (bytes that were read for it) bounds what must be done again when this process dies.
+        """
+        self._lines += lines
+        self._done = number
+        self._weight += weight
+        if len(self._lines) >= _BATCH or self._weight >= _HEAVY:
+            self.flush_lines()
+
     def flush_lines(self) -> None:
         """Send what was held back."""
         if self._lines:
@@ -63,6 +81,13 @@ class Channel:
                 self._out.send(FrameKind.TEXT, joined.encode("utf-8", "replace"))
             else:
                 self._out.send(FrameKind.LINES, joined.encode("ascii"))
+        self._cells[ENTRIES_DONE] = self._done
+        self._weight = 0
+
+    def forget_done(self) -> None:
+        """Count entries anew: another question is answered now."""
+        self._done = 0
+        self._cells[ENTRIES_DONE] = 0
 
     def report(self, **facts: object) -> None:
         """Send something that could not be read."""
@@ -89,6 +114,7 @@ def _serve(image: EvidenceImage, channel: Channel, cells: memoryview, requests: 
     handlers: dict[str, Callable[[Session, dict[str, Any]], None]] = HANDLERS
     for line in requests:
         request = json.loads(line)
+        channel.forget_done()
         try:
             handlers[request["do"]](session, request)
         except (ForensiqError, FileSystemError) as error:
@@ -104,11 +130,12 @@ def main() -> None:
     # Nothing here makes reference cycles; looking for them costs a tenth of a walk.
     gc.disable()
     requests = os.fdopen(os.dup(0), "rb")
-    channel = Channel(FrameWriter(os.dup(1)))
+    out = FrameWriter(os.dup(1))
     # Whatever a library prints goes to the parent's error stream, never into the frames.
     os.dup2(2, 1)
     start = json.loads(requests.readline())
     cells = SharedCells(start["progress"]).cells
+    channel = Channel(out, cells)
     reference = ImageRef(start["path"], start["format"], tuple(start["segments_in"]), start["sector_size"])
     try:
         image = open_reference(reference)

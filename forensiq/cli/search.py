@@ -16,7 +16,7 @@ from forensiq.cli.text import count, visible
 from forensiq.errors import ExitCode
 from forensiq.procedures.listing import Listing
 from forensiq.procedures.partitions import image_reference
-from forensiq.procedures.search import search_image
+from forensiq.procedures.search import read_rules, search_image
 
 __all__ = ["command"]
 
@@ -26,6 +26,7 @@ __all__ = ["command"]
 @click.option("--text", "texts", multiple=True, help="A text, in UTF-8 and UTF-16. Repeatable.")
 @click.option("--regex", "expressions", multiple=True, help="A regular expression over bytes (Python's). Repeatable.")
 @click.option("--hex", "hexes", multiple=True, metavar="HEX", help="Bytes in hexadecimal. Repeatable.")
+@click.option("--yara", "rules", type=PATH, multiple=True, metavar="FILE", help="A file of YARA rules. Repeatable.")
 @click.option("--files-only", is_flag=True, help="Not in free space.")
 @click.option("--partition", type=int, metavar="N", help="Only this partition.")
 @image_options
@@ -36,17 +37,23 @@ def command(
     texts: tuple[str, ...],
     expressions: tuple[str, ...],
     hexes: tuple[str, ...],
+    rules: tuple[Path, ...],
     files_only: bool,
     partition: int | None,
     image_format: str | None,
     sector_size: int | None,
     segments_in: tuple[Path, ...],
 ) -> ExitCode:
-    """Look for texts and bytes in files (deleted ones too), in the slack behind them, and in free space."""
+    """Look for texts, bytes and YARA rules in files (deleted ones too), in the slack behind them, and in free space."""
     reference = image_reference(image, image_format=image_format, sector_size=sector_size, segments_in=segments_in)
+    compiled = read_rules(rules)
+    if compiled is not None:
+        run.record(yara_rules_sha256=compiled.sha256)
     found = 0
     with Listing(reference, partition=partition) as listing:
-        hits = search_image(listing, texts=texts, expressions=expressions, hexes=hexes, free=not files_only)
+        hits = search_image(
+            listing, texts=texts, expressions=expressions, hexes=hexes, yara=compiled, free=not files_only
+        )
         for hit in hits:
             found += 1
             if run.json:
@@ -55,7 +62,8 @@ def command(
             where = visible(hit["path"] or "free space") + (f":{visible(hit['stream'])}" if hit["stream"] else "")
             place = f"{hit['partition']}:{where} byte {hit['offset']:,}"
             slack = " (slack)" if hit["area"] == "slack" else ""
-            sys.stdout.write(f"{place}{slack}: {_shown(bytes.fromhex(hit['context']))}\n")
+            rule = f" [{visible(hit['pattern'])}]" if hit["encoding"] == "yara" else ""
+            sys.stdout.write(f"{place}{slack}{rule}: {_shown(bytes.fromhex(hit['context']))}\n")
         sys.stdout.flush()
         run.note(count(found, "hit"))
         return tell_rest(run, listing)

@@ -51,6 +51,10 @@ class FrameWriter:
         self._out.flush()
 
 
+ENTRIES_DONE = 4
+"""The cell that counts entries whose lines were all sent."""
+
+
 class SharedCells:
     """Signed 64-bit numbers that a parent and its worker both see, without a word between them."""
 
