@@ -17,6 +17,7 @@ from forensiq.images.ewf.reader import open_e01
 from forensiq.images.qcow2 import open_qcow2
 from forensiq.images.raw import RawImage
 from forensiq.images.request import OpenRequest
+from forensiq.images.vmdk import open_vmdk
 
 __all__ = ["FORMATS", "FoundRecord", "find_record", "open_image"]
 
@@ -31,6 +32,7 @@ FORMATS: dict[str, Callable[[OpenRequest], EvidenceImage]] = {
         medium_size=request.medium_size,
     ),
     "qcow2": open_qcow2,
+    "vmdk": open_vmdk,
 }
 """Format name → what opens it."""
 

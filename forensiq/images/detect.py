@@ -37,13 +37,17 @@ RAW_ENDINGS = frozenset({".dd", ".raw", ".img", ".ima", ".image", ".iso", ".bin"
 
 _SPLIT_ENDING = re.compile(r"\.(\d{2,5}|aa+)")
 _LOGICAL = "logical evidence (L01): a collection of files and not the image of a medium"
-_MAGIC = ((b"EVF2\r\n\x81\x00", "ex01"), (b"QFI\xfb", "qcow2"))
+_MAGIC = (
+    (b"EVF2\r\n\x81\x00", "ex01"),
+    (b"QFI\xfb", "qcow2"),
+    (b"KDMV", "vmdk"),
+    (b"COWD", "vmdk"),
+    (b"# Disk DescriptorFile", "vmdk"),
+)
 _KNOWN = (
     (LOGICAL_SIGNATURE, 0, _LOGICAL),
     (b"LEF2\r\n\x81\x00", 0, _LOGICAL),
     (b"ADSEGMENTEDFILE", 0, "logical evidence (AD1) of FTK Imager"),
-    (b"KDMV", 0, "a VMware disk (VMDK)"),
-    (b"# Disk DescriptorFile", 0, "the descriptor of a VMware disk (VMDK)"),
     (b"conectix", 0, "a Virtual PC disk (VHD)"),
     (b"vhdxfile", 0, "a Hyper-V disk (VHDX)"),
     (b"AFF10\r\n\x00", 0, "an AFF image"),
@@ -77,6 +81,8 @@ def detect_format(path: Path, recorded: str | None = None) -> str:
         return name
     if _says_raw(path) or recorded == "raw":
         return "raw"
+    if path.suffix.lower() == ".vmdk":
+        return "vmdk"
     raise _unknown(path, head)
 
 

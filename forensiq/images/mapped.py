@@ -242,7 +242,7 @@ class MappedImage(ABC):
         data = self._units.get(key)
         try:
             if data is None:
-                data = unpack(span.codec, self.files.read(span.file, span.at, span.stored), span.unit)
+                data = _unpacked(span, self.files.read(span.file, span.at, span.stored))
                 if span.length < span.unit:
                     self._units.put(key, data, len(data))
         except UnpackError as error:
@@ -272,6 +272,15 @@ class MappedImage(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _unpacked(span: Packed, stored: bytes) -> bytes | bytearray:
+    try:
+        return unpack(span.codec, stored, span.unit)
+    except UnpackError:
+        if not span.least:
+            raise
+        return unpack(span.codec, stored, span.least)
 
 
 def _no_parent(length: int) -> Lost:

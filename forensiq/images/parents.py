@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from forensiq.errors import ImageFormatError, MissingSegmentError
@@ -44,11 +45,19 @@ def find_named(name: str, image: Path, folders: Sequence[Path] = ()) -> Path | N
         path = folder / parts[-1]
         if path.is_file():
             return path
-        wanted = parts[-1].casefold()
-        same = [each.name for each in os.scandir(folder) if each.name.casefold() == wanted] if folder.is_dir() else []
+        same = _names_in(folder, folder.stat().st_mtime_ns).get(parts[-1].casefold(), []) if folder.is_dir() else []
         if len(same) == 1 and (folder / same[0]).is_file():
             return folder / same[0]
     return None
+
+
+@lru_cache(maxsize=4)
+def _names_in(folder: Path, changed: int) -> Mapping[str, list[str]]:
+    """Return the names in a folder by what they are without regard to case; a disk may have thousands of files."""
+    found: dict[str, list[str]] = {}
+    for each in os.scandir(folder):
+        found.setdefault(each.name.casefold(), []).append(each.name)
+    return found
 
 
 def open_parent(request: OpenRequest, names: Sequence[str], kind: str, format_: str | None = None) -> EvidenceImage:

@@ -45,7 +45,8 @@ class Zeros(NamedTuple):
 class Packed(NamedTuple):
     """Bytes ``skip`` to ``skip + length`` of a unit of ``unit`` bytes, compressed to ``stored`` bytes at ``at``.
 
-    The stored bytes may be followed by padding inside ``stored``.
+    The stored bytes may be followed by padding inside ``stored``. Where ``least`` is not 0, the unit is the last one of
+    the medium and may have been stored with that many bytes only.
     """
 
     length: int
@@ -55,6 +56,7 @@ class Packed(NamedTuple):
     skip: int
     unit: int
     codec: Codec
+    least: int = 0
 
 
 class FromParent(NamedTuple):

@@ -69,6 +69,38 @@ def test_qcow2(tmp_path: Path, options: list[str]) -> None:
     _same(_convert(tmp_path, "qcow2", "x.qcow2", *options))
 
 
+@pytest.mark.parametrize("zeroed", ["on", "off"])
+@pytest.mark.parametrize("kind", ["monolithicSparse", "twoGbMaxExtentSparse", "streamOptimized"])
+def test_sparse_vmdk(tmp_path: Path, kind: str, zeroed: str) -> None:
+    _same(_convert(tmp_path, "vmdk", "x.vmdk", "-o", f"subformat={kind},zeroed_grain={zeroed}"))
+
+
+@pytest.mark.parametrize("kind", ["monolithicFlat", "twoGbMaxExtentFlat"])
+def test_flat_vmdk_by_its_descriptor_or_by_an_extent(tmp_path: Path, kind: str) -> None:
+    path = _convert(tmp_path, "vmdk", "x.vmdk", "-o", f"subformat={kind}")
+    _same(path)
+    extent = next(each for each in tmp_path.glob("x-*.vmdk"))
+    _same(extent)
+    extent.unlink()
+    for command in ("info", "verify", "ls", "partitions"):
+        assert extent.name in forensiq(command, path, "--json").expect(9).out
+    with open_image(path, lenient=True) as image:
+        assert {each.code for each in image.read_checked(0, memoryview(bytearray(4096)))[1]} == {"extent.missing"}
+
+
+def test_vmdk_snapshots_over_a_parent_and_a_parent_that_was_changed(tmp_path: Path) -> None:
+    base = _convert(tmp_path, "vmdk", "base.vmdk")
+    run("qemu-img", "create", "-q", "-f", "vmdk", "-b", base, "-F", "vmdk", tmp_path / "one.vmdk")
+    run("qemu-io", "-c", "write -P 0x41 1M 128k", tmp_path / "one.vmdk")
+    run("qemu-img", "create", "-q", "-f", "vmdk", "-b", tmp_path / "one.vmdk", "-F", "vmdk", tmp_path / "two.vmdk")
+    run("qemu-io", "-c", "write -P 0x42 2M 4k", tmp_path / "two.vmdk")
+    run("qemu-img", "convert", "-O", "raw", tmp_path / "two.vmdk", tmp_path / "flat.raw")
+    _same(tmp_path / "two.vmdk", (tmp_path / "flat.raw").read_bytes())
+    run("qemu-io", "-c", "write -P 0x43 3M 4k", base)
+    message = forensiq("ls", tmp_path / "two.vmdk", "--json").expect(9).json["message"]
+    assert "content identifier" in message
+
+
 @pytest.mark.parametrize("base", ["raw", "qcow2"])
 def test_qcow2_over_backing_files(tmp_path: Path, base: str) -> None:
     first = _convert(tmp_path, base, f"base.{base}")
@@ -90,6 +122,9 @@ def test_qcow2_over_backing_files(tmp_path: Path, base: str) -> None:
         ("plaso/image.qcow2", "d73c51f10c7ee6a681b7b619ccc6f1c4"),
         ("dfvfs/ext2.qcow2", "196066add11fb71c4c49cf1bb50d6d24"),
         ("keramics/fat16.qcow2", "038543875da3"),
+        ("dfvfs/ext2.vmdk", "196066add11fb71c4c49cf1bb50d6d24"),
+        ("plaso/image.vmdk", "a528fc1bec79f4fef062f2bf1008c045"),
+        ("vmdk-forensic/stream_opt.vmdk", "b6d81b360a5672d80c27430f39153e2c"),
     ],
 )
 def test_disks_made_by_others_have_the_digest_that_others_found(name: str, md5: str) -> None:
