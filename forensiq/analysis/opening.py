@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from forensiq.images import open_image
+from forensiq.images import format_of, open_image
 from forensiq.images.base import EvidenceImage
-from forensiq.images.detect import detect_format
 from forensiq.images.raw import RawImage
 
 __all__ = ["ImageRef", "open_reference"]
@@ -30,7 +29,7 @@ def open_reference(reference: ImageRef) -> EvidenceImage:
     """Open the image. Of an E01 what can be read is looked into, and the rest is said to be missing; a virtual disk
     without its parent is refused, because nothing in it stands alone."""
     path = Path(reference.path)
-    name = reference.format or detect_format(path)
+    name = reference.format or format_of(path)
     folders = [Path(each) for each in reference.segments_in]
     if name == "raw":
         return RawImage(path, sector_size=reference.sector_size or 512, folders=folders)

@@ -17,9 +17,12 @@ from forensiq.images.ewf.reader import open_e01
 from forensiq.images.qcow2 import open_qcow2
 from forensiq.images.raw import RawImage
 from forensiq.images.request import OpenRequest
+from forensiq.images.vdi import open_vdi
+from forensiq.images.vhd import open_vhd
+from forensiq.images.vhdx import open_vhdx
 from forensiq.images.vmdk import open_vmdk
 
-__all__ = ["FORMATS", "FoundRecord", "find_record", "open_image"]
+__all__ = ["FORMATS", "FoundRecord", "find_record", "format_of", "open_image"]
 
 FORMATS: dict[str, Callable[[OpenRequest], EvidenceImage]] = {
     "e01": open_e01,
@@ -33,8 +36,20 @@ FORMATS: dict[str, Callable[[OpenRequest], EvidenceImage]] = {
     ),
     "qcow2": open_qcow2,
     "vmdk": open_vmdk,
+    "vhd": open_vhd,
+    "vhdx": open_vhdx,
+    "vdi": open_vdi,
 }
 """Format name → what opens it."""
+
+
+def format_of(path: Path) -> str:
+    """Return the format of the image at ``path``, as its content and the record beside it tell.
+
+    Raises :class:`~forensiq.errors.ImageFormatError` where there is none.
+    """
+    record = find_record(path)
+    return detect_format(path, record.reference.image_format if record and record.reference else None)
 
 
 def open_image(

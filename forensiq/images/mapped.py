@@ -18,7 +18,7 @@ from forensiq.errors import Fact, ImageDamageError, ImageFormatError
 from forensiq.images.base import EvidenceImage
 from forensiq.images.ewf.cache import BoundedCache
 from forensiq.images.ewf.files import SegmentFiles
-from forensiq.images.spans import FromParent, Lost, Packed, Pattern, Plain, Span, Zeros, joined
+from forensiq.images.spans import FromParent, Held, Lost, Packed, Pattern, Plain, Span, Zeros, joined
 from forensiq.images.unpack import UnpackError, unpack
 from forensiq.model.digest import DigestSet
 from forensiq.model.extent import Extent
@@ -216,6 +216,8 @@ class MappedImage(ABC):
         elif isinstance(span, Pattern):
             repeated = span.text * (span.length // len(span.text) + 2)
             view[:] = repeated[span.phase : span.phase + span.length]
+        elif isinstance(span, Held):
+            view[:] = span.data[span.skip : span.skip + span.length]
         else:
             _clear(view)
             lost = span if isinstance(span, Lost) else _no_parent(span.length)

@@ -52,7 +52,7 @@ def find_named(name: str, image: Path, folders: Sequence[Path] = ()) -> Path | N
 
 
 @lru_cache(maxsize=4)
-def _names_in(folder: Path, changed: int) -> Mapping[str, list[str]]:
+def _names_in(folder: Path, changed: int) -> Mapping[str, list[str]]:  # noqa: ARG001 part of the key
     """Return the names in a folder by what they are without regard to case; a disk may have thousands of files."""
     found: dict[str, list[str]] = {}
     for each in os.scandir(folder):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
-__all__ = ["Codec", "FromParent", "Lost", "Packed", "Pattern", "Plain", "Span", "Zeros", "joined"]
+__all__ = ["Codec", "FromParent", "Held", "Lost", "Packed", "Pattern", "Plain", "Span", "Zeros", "joined"]
 
 
 class Codec(Enum):
@@ -73,6 +73,14 @@ class Pattern(NamedTuple):
     phase: int
 
 
+class Held(NamedTuple):
+    """Bytes that are in memory already, from byte ``skip`` of ``data`` on."""
+
+    length: int
+    data: bytes
+    skip: int
+
+
 class Lost(NamedTuple):
     """Bytes that cannot be given; ``code`` is a stable word, ``reason`` a sentence, ``file`` the file concerned."""
 
@@ -82,7 +90,7 @@ class Lost(NamedTuple):
     file: int | None = None
 
 
-Span = Plain | Zeros | Packed | FromParent | Pattern | Lost
+Span = Plain | Zeros | Packed | FromParent | Pattern | Held | Lost
 
 
 def joined(spans: Iterable[Span]) -> Iterator[Span]:

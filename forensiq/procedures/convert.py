@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from forensiq.images.detect import detect_format
+from forensiq.images import format_of
 from forensiq.model.records import AcquisitionRecord
 from forensiq.procedures.acquire import acquire
 from forensiq.procedures.acquire_job import PlanFacts
@@ -28,5 +28,5 @@ def convert(
     The digests that the image and its record hold are computed again on the way and compared: a difference is a finding
     in the record, and exit code 4. Raises :class:`~forensiq.errors.ImageFormatError` where the source is no image.
     """
-    detect_format(Path(request.source))
+    format_of(Path(request.source))
     return acquire(request, progress=progress, stop=stop, on_start=on_start)

@@ -9,10 +9,9 @@ from types import TracebackType
 from typing import Self
 
 from forensiq.errors import ImageFormatError
-from forensiq.images import open_image
+from forensiq.images import format_of, open_image
 from forensiq.images.base import EvidenceImage
 from forensiq.images.beside import find_record
-from forensiq.images.detect import detect_format
 from forensiq.procedures.protection import FileWatch, Protection, guard_device
 from forensiq.sources import open_source
 from forensiq.sources.base import Source
@@ -78,6 +77,6 @@ def _is_block_device(path: Path) -> bool:
 def _is_image(path: Path) -> bool:
     # A raw file that forensiq acquired is an image (its record says so); any other raw file is evidence as it is.
     try:
-        return detect_format(path) != "raw" or find_record(path) is not None
+        return format_of(path) != "raw" or find_record(path) is not None
     except ImageFormatError:
         return False

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import random
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,37 @@ def test_qcow2(tmp_path: Path, options: list[str]) -> None:
     _same(_convert(tmp_path, "qcow2", "x.qcow2", *options))
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("vpc", "subformat=dynamic,force_size=on"),
+        ("vpc", "subformat=fixed,force_size=on"),
+        ("vhdx", "subformat=dynamic"),
+        ("vhdx", "subformat=dynamic,block_size=1M"),
+        ("vhdx", "subformat=fixed"),
+        ("vdi", "static=off"),
+        ("vdi", "static=on"),
+    ],
+)
+def test_vhd_vhdx_and_vdi(tmp_path: Path, kind: str, options: str) -> None:
+    _same(_convert(tmp_path, kind, f"x.{'vhd' if kind == 'vpc' else kind}", "-o", options))
+
+
+def test_the_log_of_a_vhdx_that_was_not_closed_is_replayed_in_memory(tmp_path: Path) -> None:
+    path = _convert(tmp_path, "vhdx", "x.vhdx")
+    commands = [f"write -P {0x41 + number} {number}M 64k" for number in range(4)]
+    options = [part for each in commands for part in ("-c", each)]
+    subprocess.run(["qemu-io", *options, "-c", "abort", str(path)], capture_output=True, check=False)
+    before = path.read_bytes()
+    expected = bytearray(MEDIA)
+    for number in range(4):
+        expected[number << 20 : (number << 20) + (64 << 10)] = bytes([0x41 + number]) * (64 << 10)
+    with open_image(path) as image:
+        assert any(each.code.startswith("vhdx.log") for each in image.findings())
+    _same(path, bytes(expected))
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("zeroed", ["on", "off"])
 @pytest.mark.parametrize("kind", ["monolithicSparse", "twoGbMaxExtentSparse", "streamOptimized"])
 def test_sparse_vmdk(tmp_path: Path, kind: str, zeroed: str) -> None:
@@ -122,13 +155,18 @@ def test_qcow2_over_backing_files(tmp_path: Path, base: str) -> None:
         ("plaso/image.qcow2", "d73c51f10c7ee6a681b7b619ccc6f1c4"),
         ("dfvfs/ext2.qcow2", "196066add11fb71c4c49cf1bb50d6d24"),
         ("keramics/fat16.qcow2", "038543875da3"),
+        ("dfvfs/ext2.vhdx.xz", "196066add11fb71c4c49cf1bb50d6d24"),
         ("dfvfs/ext2.vmdk", "196066add11fb71c4c49cf1bb50d6d24"),
         ("plaso/image.vmdk", "a528fc1bec79f4fef062f2bf1008c045"),
         ("vmdk-forensic/stream_opt.vmdk", "b6d81b360a5672d80c27430f39153e2c"),
     ],
 )
-def test_disks_made_by_others_have_the_digest_that_others_found(name: str, md5: str) -> None:
-    done = forensiq("verify", real_images() / name, "--json").expect(10)
+def test_disks_made_by_others_have_the_digest_that_others_found(tmp_path: Path, name: str, md5: str) -> None:
+    path = real_images() / name
+    if path.suffix == ".xz":
+        (tmp_path / path.stem).write_bytes(lzma.decompress(path.read_bytes()))
+        path = tmp_path / path.stem
+    done = forensiq("verify", path, "--json").expect(10)
     assert done.json["verdict"] == "no_reference"
     assert done.json["digests"]["md5"]["computed"].startswith(md5)
 
