@@ -20,16 +20,20 @@ __all__ = ["Item", "WriterLane"]
 
 
 class Item:
-    """One encoded batch on its way; ``encoded`` is ``None`` where this lane's writer has it already."""
+    """One encoded batch on its way; ``encoded`` is ``None`` where this lane's writer has it already.
 
-    __slots__ = ("buffer", "encoded", "length", "number", "offset")
+    ``counted`` is what it adds to the progress: fewer bytes than it has, where part of them is not taken.
+    """
 
-    def __init__(self, number: int, offset: int, length: int, encoded: object, buffer: Buffer) -> None:
+    __slots__ = ("buffer", "counted", "encoded", "length", "number", "offset")
+
+    def __init__(self, number: int, offset: int, length: int, encoded: object, buffer: Buffer, counted: int) -> None:
         self.number = number
         self.offset = offset
         self.length = length
         self.encoded = encoded
         self.buffer = buffer
+        self.counted = counted
 
 
 class WriterLane:
@@ -99,7 +103,7 @@ class WriterLane:
                 if item.offset >= self.start:
                     self.writer.write(item.encoded)
                     self._written = item.offset + item.length
-                self._progress.add(self.stage, item.length)
+                self._progress.add(self.stage, item.counted)
         except (DestinationError, DestinationExistsError) as error:
             self._failure = error
             report(self)

@@ -31,7 +31,7 @@ from forensiq.acquisition.lanes import Item, WriterLane
 from forensiq.acquisition.plan import AcquisitionPlan
 from forensiq.acquisition.reader import LinearReader, ReadJournal, ReadStrategy
 from forensiq.acquisition.result import PipelineResult
-from forensiq.acquisition.statistics import StatisticsCollector, scan
+from forensiq.acquisition.statistics import StatisticsCollector, scan, scan_parts
 from forensiq.clock import monotonic
 from forensiq.errors import ForensiqError, Interrupted, SourceLostError, SourceReadError
 from forensiq.images.base import ImageWriter
@@ -39,7 +39,8 @@ from forensiq.model.chunk import Batch
 from forensiq.model.digest import DigestSet
 from forensiq.model.extent import Extent
 from forensiq.model.image import ClosingFacts
-from forensiq.model.media_map import MediaMap, ReadStatus
+from forensiq.model.media_map import SKIPPED_BY_SCOPE, MediaMap, ReadStatus
+from forensiq.model.scope import MediumScope
 from forensiq.sources.base import Source
 from forensiq.streams.buffers import Buffer, BufferPool
 from forensiq.streams.crew import Crew
@@ -126,11 +127,14 @@ class _Run:
             WriterLane(writer, resume.starts[index] if resume else 0, f"write{index + 1 if index else ''}", progress)
             for index, writer in enumerate(writers)
         ]
-        progress.begin("copying", plan.stored_size, stages + [lane.stage for lane in self.lanes])
+        total = plan.taken(Extent(0, plan.stored_size))
+        progress.begin("copying", total, stages + [lane.stage for lane in self.lanes])
         media_map = MediaMap(plan.extent.length)
         if resume:
             for extent, state in resume.media_map.ranges(within=Extent(0, min(resume.upto, plan.extent.length))):
                 media_map.mark(extent, state)
+        for extent in plan.scope.skipped(plan.extent.length) if plan.scope is not None else ():
+            media_map.mark(extent, SKIPPED_BY_SCOPE)
         self.journal = ReadJournal(media_map, progress, on_read_error)
         self.reader = (
             strategy(self.journal) if strategy else LinearReader(source, plan.extent, plan.retries, self.journal)
@@ -173,7 +177,7 @@ class _Run:
             data = buffer.memory[: extent.length]
             self.progress.position = extent.offset
             self._fill(extent, data)
-            self.progress.add("read", extent.length)
+            self.progress.add("read", self.plan.taken(extent))
             self._pass_on(Batch(number, extent.offset, data), buffer)
 
     def _fill(self, extent: Extent, data: memoryview) -> None:
@@ -182,10 +186,21 @@ class _Run:
         if self.resume and extent.offset < self.resume.upto:
             if self.resume.stored.read_into(extent.offset, part) < len(part):
                 raise SourceLostError("what was written before is shorter than it was", offset=extent.offset)
+        elif medium and self.plan.scope is not None:
+            self._fill_scope(medium, part, self.plan.scope)
         elif medium:
             self.reader.read(medium, part)
         if medium.length < len(data):
             data[medium.length :] = bytes(len(data) - medium.length)
+
+    def _fill_scope(self, medium: Extent, data: memoryview, scope: MediumScope) -> None:
+        at = medium.offset
+        for piece in (*scope.within(medium), Extent(medium.end, 0)):
+            gap = piece.offset - at
+            data[at - medium.offset :][:gap] = bytes(gap)
+            if piece:
+                self.reader.read(piece, data[piece.offset - medium.offset :][: piece.length])
+            at = piece.end
 
     def _pass_on(self, batch: Batch, buffer: Buffer) -> None:
         # Digests need media order; with several readers, whoever completes the sequence feeds all that follows.
@@ -200,7 +215,10 @@ class _Run:
 
     def _digest(self, batch: Batch, buffer: Buffer) -> None:
         medium = self.plan.extent.length
-        if self.plan.padding and batch.offset + len(batch.data) > medium:
+        if self.plan.scope is not None:
+            for piece in self.plan.scope.within(Extent(batch.offset, len(batch.data))):
+                self.digester.feed(buffer, batch.data[piece.offset - batch.offset :][: piece.length])
+        elif self.plan.padding and batch.offset + len(batch.data) > medium:
             inside = medium - batch.offset
             self.digester.feed(buffer, batch.data[:inside])
             self.digester.mark()
@@ -215,22 +233,31 @@ class _Run:
             batch, buffer = task
             try:
                 if not self.failure.stopped:
-                    self.statistics.add(batch.number, len(batch.data), scan(batch.offset, batch.data))
+                    self._count(batch)
                     self._to_lanes(batch, buffer)
             finally:
                 del task, batch
                 buffer.release()
+
+    def _count(self, batch: Batch) -> None:
+        if self.plan.scope is None:
+            self.statistics.add(batch.number, len(batch.data), scan(batch.offset, batch.data))
+            return
+        parts = list(self.plan.scope.within(Extent(batch.offset, len(batch.data))))
+        length = sum(part.length for part in parts)
+        self.statistics.add(batch.number, length, scan_parts(batch.offset, batch.data, parts))
 
     def _to_lanes(self, batch: Batch, buffer: Buffer) -> None:
         wanted = [lane for lane in self.lanes if lane.failure is None]
         encoded = None
         if any(batch.offset >= lane.start for lane in wanted):
             encoded = wanted[0].writer.encode(batch)
+        counted = self.plan.taken(Extent(batch.offset, len(batch.data)))
         if self.lanes:
-            self.progress.add("encode", len(batch.data))
+            self.progress.add("encode", counted)
             buffer.retain(len(self.lanes))
         for lane in self.lanes:
-            lane.put(Item(batch.number, batch.offset, len(batch.data), encoded, buffer))
+            lane.put(Item(batch.number, batch.offset, len(batch.data), encoded, buffer, counted))
 
     def _lane_failed(self, lane: WriterLane) -> None:
         if all(each.failure is not None for each in self.lanes) and lane.failure is not None:
@@ -257,7 +284,9 @@ class _Run:
                 lane.end()
             whole = self.position == plan.stored_size and not self.failure.stopped
             digests = self.digester.finish() if whole else None
-            facts = ClosingFacts(digests, self._filled()) if digests is not None else None
+            # The digests that a container holds are of its whole medium; those of a scope are not.
+            own = digests if plan.scope is None else DigestSet()
+            facts = ClosingFacts(own or DigestSet(), self._filled()) if digests is not None else None
             if whole:
                 self.progress.enter("closing the image")
             for lane in self.lanes:
@@ -285,7 +314,7 @@ class _Run:
             writers=writers,
             media_map=self.journal.media_map,
             digests=digests if complete else None,
-            source_digests=self.digester.marked() if complete and self.plan.padding else None,
+            source_digests=self.digester.marked() if complete and self.plan.padding and not self.plan.scope else None,
             padding=self.plan.padding,
             blocks=self.blocks.finish() if complete and self.blocks is not None else None,
             statistics=self.statistics.result(),

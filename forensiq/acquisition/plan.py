@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from forensiq.errors import UsageError
 from forensiq.model.digest import DEFAULT_ALGORITHMS, HashAlgorithm
 from forensiq.model.extent import Extent
+from forensiq.model.scope import MediumScope
 from forensiq.sources.base import Source
 
 __all__ = ["DEFAULT_BLOCK_HASH_SIZE", "AcquisitionPlan", "plan_acquisition"]
@@ -25,7 +26,9 @@ class AcquisitionPlan:
     ``extent`` is the part of the source that is acquired: byte 0 of the stored medium is ``extent.offset`` of the
     source. ``padding`` zero bytes follow it in the image, to fill its last sector. A batch is what travels between
     threads; ``buffers`` of them are the memory bound. ``retries`` is how often a sector that failed is tried again.
-    ``workers`` encode, ``readers`` read. ``watch_s`` is how often, in seconds, the run is looked after.
+    ``workers`` encode, ``readers`` read. ``watch_s`` is how often, in seconds, the run is looked after. ``scope``
+    is what of the medium is taken; without it, all. The rest is not read, stored as zeros, and in no digest but those
+    of blocks.
     """
 
     extent: Extent
@@ -39,11 +42,18 @@ class AcquisitionPlan:
     workers: int
     readers: int
     watch_s: float = 2.0
+    scope: MediumScope | None = None
 
     @property
     def stored_size(self) -> int:
         """Size of the medium as it is stored: the extent and its padding."""
         return self.extent.length + self.padding
+
+    def taken(self, window: Extent) -> int:
+        """Return how many bytes of ``window``, of the stored medium, are read or added as padding."""
+        if self.scope is None:
+            return window.length
+        return self.scope.taken(window) + window.intersect(Extent(self.extent.length, self.padding)).length
 
 
 def plan_acquisition(

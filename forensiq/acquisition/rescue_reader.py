@@ -18,7 +18,7 @@ from forensiq.errors import SourceLostError
 from forensiq.images.base import RescueTarget
 from forensiq.model.extent import Extent, merge
 from forensiq.model.mapfile import MapfileState
-from forensiq.model.media_map import NOT_TRIED, READ, MediaMap
+from forensiq.model.media_map import NOT_TRIED, READ, SKIPPED_BY_SCOPE, MediaMap
 from forensiq.model.source import SourceKind
 from forensiq.sources.base import Source
 from forensiq.streams.progress import Progress
@@ -153,7 +153,9 @@ class RescueReader:
         known, earlier = self._setup.known, self._setup.earlier
         if known is not None:
             for part, state in known.ranges(within=domain):
-                self._journal.mark(part, state)
+                for gap, ours in list(self._journal.media_map.ranges(within=part)):
+                    if ours != SKIPPED_BY_SCOPE:
+                        self._journal.mark(gap, state)
         if earlier is None:
             return
         taken: list[Extent] = []

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forensiq.model.extent import Extent
 
-__all__ = ["BatchScan", "Run", "StatisticsCollector", "StreamStatistics", "scan"]
+__all__ = ["BatchScan", "Run", "StatisticsCollector", "StreamStatistics", "scan", "scan_parts"]
 
 _UNIT = 32 << 10
 _SAMPLE = 1 << 10
@@ -72,6 +73,13 @@ def scan(offset: int, data: memoryview) -> BatchScan:
     return BatchScan(tuple(runs), _entropy(data[middle : middle + _SAMPLE]))
 
 
+def scan_parts(offset: int, data: memoryview, parts: Sequence[Extent]) -> BatchScan:
+    """As :func:`scan`, but only of ``parts`` (bytes of the medium, in order): the rest was not read."""
+    scans = [scan(part.offset, data[part.offset - offset :][: part.length]) for part in parts]
+    middle = scans[len(scans) // 2].entropy if scans else 0.0
+    return BatchScan(tuple(run for each in scans for run in each.runs), middle)
+
+
 def _pattern(value: int) -> bytes:
     return _patterns.setdefault(value, bytes([value]) * _UNIT)
 
@@ -102,6 +110,8 @@ class StatisticsCollector:
                 self._next += 1
 
     def _take(self, length: int, result: BatchScan) -> None:
+        if not length:
+            return
         self._seen += length
         self._samples += 1
         self._entropy += result.entropy

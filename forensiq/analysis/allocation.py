@@ -19,7 +19,7 @@ from forensiq.analysis.ext_bitmaps import ext_layout
 from forensiq.analysis.tsk import RUN_FILLER, RUN_SPARSE, TskError, TskFileSystem
 from forensiq.analysis.window import Window
 
-__all__ = ["FileSystemAllocation", "NotDetermined", "allocation_of_file_system", "bit_runs"]
+__all__ = ["FileSystemAllocation", "NotDetermined", "allocation_of_file_system", "bit_runs", "block_runs"]
 
 _MOST_RUNS = 2_000_000
 _MOST_QUESTIONS = 300_000_000
@@ -140,7 +140,7 @@ def _ntfs(fs: TskFileSystem, result: FileSystemAllocation, moved: Callable[[], N
     result.boot.append((result.size, result.size + unit))
     for inode in range(_NTFS_SYSTEM_FILES):
         if inode != _NTFS_BAD_CLUSTERS:
-            _bounded(_runs_of(fs, inode), unit, result.metadata)
+            _bounded(block_runs(fs, inode), unit, result.metadata)
     file = fs.open_file(_NTFS_BITMAP)
     try:
         stream = fs.default_stream(file)
@@ -160,7 +160,8 @@ def _ntfs(fs: TskFileSystem, result: FileSystemAllocation, moved: Callable[[], N
         fs.lib.fs_file_close(file)
 
 
-def _runs_of(fs: TskFileSystem, inode: int) -> Iterator[tuple[int, int]]:
+def block_runs(fs: TskFileSystem, inode: int) -> Iterator[tuple[int, int]]:
+    """Yield (first, end) of the blocks that hold the streams of an inode; nothing where it cannot be opened."""
     try:
         file = fs.open_file(inode)
     except TskError:

@@ -10,7 +10,8 @@ from typing import Any
 
 from forensiq.analysis.file_system_error import FileSystemError
 from forensiq.analysis.native.base import NativeFileSystem
-from forensiq.analysis.tsk import NTFS_DATA, TskFileSystem
+from forensiq.analysis.tsk import NTFS_DATA, RUN_FILLER, RUN_SPARSE, TskFileSystem
+from forensiq.model.extent import Extent
 
 __all__ = ["OpenStream", "digest_stream", "has_content", "largest_readable", "opened_stream", "pieces"]
 
@@ -32,6 +33,7 @@ def opened_stream(fs: TskFileSystem | NativeFileSystem, inode: int, attribute: s
     """Open a stream of an inode (``attribute`` ``type-id``; ``None``: its default content) for the block inside."""
     if isinstance(fs, NativeFileSystem):
         native = fs.stream(inode)
+        _refuse_not_taken(fs, [(each.place, each.length) for each in native.runs if each.place is not None])
         yield OpenStream(
             native.size, native.allocated_size, lambda at, buffer, slack: fs.read(native, at, buffer, slack=slack)
         )
@@ -46,11 +48,26 @@ def opened_stream(fs: TskFileSystem | NativeFileSystem, inode: int, attribute: s
         if stream is None:
             raise FileSystemError(f"inode {inode} has no content that can be read")
         found = stream
+        unit = fs.block_size
+        blocks = [each for each in fs.runs(found) if each.len and not each.flags & (RUN_FILLER | RUN_SPARSE)]
+        _refuse_not_taken(fs, [(each.addr * unit, each.len * unit) for each in blocks])
         yield OpenStream(
             found.size, found.allocated_size, lambda at, buffer, slack: fs.read(found, at, buffer, slack=slack)
         )
     finally:
         fs.lib.fs_file_close(file)
+
+
+def _refuse_not_taken(fs: TskFileSystem | NativeFileSystem, places: list[tuple[int, int]]) -> None:
+    """Refuse (offset, length) of the file system that were skipped by scope: zeros there are not what a file holds."""
+    if fs.taken is None:
+        return
+    extents = [Extent(fs.offset + offset, length) for offset, length in places]
+    missing = sum(each.length - fs.taken.taken(each) for each in extents)
+    if missing:
+        raise FileSystemError(
+            f"{missing:,} bytes of its blocks were not taken: they are outside of the scope of this image"
+        )
 
 
 def largest_readable(image_size: int) -> int:

@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from forensiq.analysis import content_requests
-from forensiq.analysis.allocation import NotDetermined, allocation_of_file_system
+from forensiq.analysis import allocation_requests, content_requests
 from forensiq.analysis.content import largest_readable, opened_stream, pieces
 from forensiq.analysis.file_system_error import FileSystemError
 from forensiq.analysis.impact import RangeSet, damaged_records, hits_of_entry, rest_of_ranges
@@ -149,25 +148,6 @@ def _read_medium(session: Session, request: Request) -> None:
     session.channel.send(FrameKind.DATA, data)
 
 
-def _allocation(session: Session, request: Request) -> None:
-    """Answer with the ranges in use, as lines of [class, start, end] in bytes from the start of the file system.
-
-    Then a value: ``size``, ``notes``, and ``reason`` where the allocation cannot be told.
-    """
-    fs = session.tsk_file_system(request)
-    window = Window(session.image, fs.offset, request.get("length"))
-    try:
-        found = allocation_of_file_system(fs, window, session.count_read)
-    except NotDetermined as error:
-        session.channel.value(FrameKind.VALUE, {"size": 0, "notes": [], "reason": str(error)})
-        return
-    for kind, ranges in (("boot_area", found.boot), ("metadata", found.metadata), ("allocated", found.allocated)):
-        for low, high in ranges:
-            session.channel.line(f'["{kind}",{low},{high}]')
-    session.tsk.unreadable.clear()
-    session.channel.value(FrameKind.VALUE, {"size": found.size, "notes": found.notes, "reason": None})
-
-
 HANDLERS: dict[str, Callable[[Session, Request], None]] = {
     "volumes": _volumes,
     "open": _open_file_system,
@@ -179,5 +159,6 @@ HANDLERS: dict[str, Callable[[Session, Request], None]] = {
     "scan": content_requests.scan,
     "types": content_requests.types,
     "read_medium": _read_medium,
-    "allocation": _allocation,
+    "allocation": allocation_requests.allocation,
+    "runs": allocation_requests.runs,
 }

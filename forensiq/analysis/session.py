@@ -12,6 +12,7 @@ from forensiq.analysis.tsk import TskFileSystem, TskImage, TskPool, library
 from forensiq.analysis.window import Window
 from forensiq.analysis.worker import Channel
 from forensiq.images.base import EvidenceImage
+from forensiq.images.scope_map import inherited_scope
 
 __all__ = ["READS", "OpenFileSystem", "Request", "Session"]
 
@@ -48,6 +49,8 @@ class Session:
         self.channel = channel
         self.cells = cells
         self.tsk = TskImage(library(), image, image.sector_size, self.count_read)
+        scope = inherited_scope(image)
+        self._taken = scope.ranges if scope is not None else None
         self._open: dict[tuple[int, int | None, str], OpenFileSystem] = {}
         self._pools: dict[int, TskPool] = {}
 
@@ -70,6 +73,7 @@ class Session:
                 self._open[key] = self._opened(offset, name)
             else:
                 self._open[key] = self.pool(offset).open_volume(int(block))
+            self._open[key].taken = self._taken
         return self._open[key]
 
     def tsk_file_system(self, request: Request) -> TskFileSystem:

@@ -27,6 +27,7 @@ from forensiq.analysis.tsk_structs import (
 )
 from forensiq.analysis.window import Medium
 from forensiq.errors import ImageDamageError, SourceReadError
+from forensiq.model.scope import MediumScope
 
 __all__ = [
     "NTFS_DATA",
@@ -203,6 +204,8 @@ class TskFileSystem:
         self.lib = image.lib
         self.image = image
         self.offset = offset
+        self.taken: MediumScope | None = None
+        """What of the medium was taken, where not all of it was: the rest reads as zeros and is no data."""
         pointer = self.lib.fs_open_img(image_pointer or image.pointer, offset, kind)
         if not pointer:
             raise TskError(self.lib.take_error())

@@ -27,6 +27,7 @@ from forensiq.procedures.acquire import acquire, exit_code_of, plan_only
 from forensiq.procedures.acquire_job import PlanFacts
 from forensiq.procedures.acquire_request import AcquireRequest
 from forensiq.procedures.progress import Progress
+from forensiq.procedures.scope_choice import parse_scope
 
 __all__ = ["command"]
 
@@ -51,6 +52,9 @@ __all__ = ["command"]
 @click.option("--length", type=OFFSET, help="Length of the part to acquire.")
 @click.option(
     "--partition", type=click.IntRange(0), metavar="N", help="Acquire only partition N of 'forensiq partitions'."
+)
+@click.option(
+    "--scope", metavar="SCOPE", help="Take only: allocated, partition:N[,N…], or paths:FILE (one path in each line)."
 )
 @click.option("--blocker", metavar="TEXT", help="External write blocker: make, model, serial number; for the record.")
 @click.option("--no-probe", is_flag=True, help="Send no identify or SMART command to the drive.")
@@ -96,6 +100,7 @@ def command(run: Run, source: str, output: Path | None, format_: str, **given: A
         set_identifier=given["set_guid"],
         command=command_line(),
         case=case,
+        scope=parse_scope(given["scope"]) if given["scope"] is not None else None,
     )
     if given["dry_run"]:
         plan = plan_only(request)

@@ -54,7 +54,9 @@ _FORMAT_NAMES = {"e01": "EnCase 6 (E01)", "raw": "raw"}
 
 def _plan_rows(plan: PlanFacts) -> list[tuple[str, str]]:
     rows = [("Source", _source(plan.source))]
-    if not plan.range.whole:
+    if plan.scope is not None:
+        rows.append(("Scope", plan.scope.statement))
+    elif not plan.range.whole:
         rows.append(("Part", plan.range.statement))
     rows.append(("Protected", _protected(plan.write_block)))
     health = plan.preflight.health
@@ -107,10 +109,12 @@ def show_plan(run: Run, plan: PlanFacts) -> None:
 def _headline(record: AcquisitionRecord) -> tuple[str, str]:
     sectors = sum(each.sectors for each in record.unreadable)
     unverified = "" if record.verification is not None or record.failure is None else ", NOT VERIFIED"
+    partial = f", PARTIAL BY SCOPE ({100 * record.scope.share:.1f} %)" if record.scope is not None else ""
     if record.status == "complete":
-        return f"COMPLETE{unverified}", "bold yellow" if unverified else "bold green"
+        return f"COMPLETE{partial}{unverified}", "bold yellow" if unverified or partial else "bold green"
     if record.status == "complete_with_unreadable_sectors":
-        return f"COMPLETE, {count(sectors, 'SECTOR', 'SECTORS')} COULD NOT BE READ{unverified}", "bold yellow"
+        lost = f"{count(sectors, 'SECTOR', 'SECTORS')} COULD NOT BE READ"
+        return f"COMPLETE{partial}, {lost}{unverified}", "bold yellow"
     return f"{record.status.upper()}: {record.failure or 'the image is not complete'}", "bold red"
 
 
@@ -126,7 +130,8 @@ def _unreadable(record: AcquisitionRecord) -> str:
 def _verified(record: AcquisitionRecord) -> str:
     if record.verification is None:
         return f"no: {visible(record.failure or 'the image was not read back (--no-verify)')}"
-    return record.verification.summary
+    checked = record.verification
+    return checked.summary.removesuffix(f" {checked.partial_by_scope}")
 
 
 def _written(image: ImageFacts | None) -> str:
@@ -162,6 +167,8 @@ def show_end(run: Run, record: AcquisitionRecord) -> None:
         rows.append((DIGEST_NAMES[name], text))
     if record.digests:
         rows.append(("of", record.digest_coverage))
+    if record.scope is not None:
+        rows.append(("Scope", record.scope.statement))
     if record.unreadable:
         rows.append(("Unreadable", _unreadable(record)))
     if record.impact is not None:
@@ -173,7 +180,7 @@ def show_end(run: Run, record: AcquisitionRecord) -> None:
         rows.append(("Written", _written(record.image) if record.clone is None else _cloned(record)))
         rows += [("Copy", _copy(copy)) for copy in record.copies]
     for finding in record.findings:
-        if finding.severity is not Severity.INFO:
+        if finding.severity is not Severity.INFO and finding.code != "scope.partial":
             rows.append((finding.severity.value.capitalize(), finding.message))
     for line in _next(record):
         rows.append(("Next", line))

@@ -80,6 +80,8 @@ def command(
 
 
 def _show(run: Run, record: ImpactRecord) -> None:
+    if record.partial_by_scope is not None:
+        run.warn(visible(record.partial_by_scope))
     if not record.damaged_bytes:
         known = ", ".join(source.origin for source in record.sources) or "no map, no list of errors in the image"
         run.print(f"  No unreadable or damaged range is known ({known}).")

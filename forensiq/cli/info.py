@@ -78,6 +78,8 @@ def _show(run: Run, about: ImageInformation) -> None:
     for index, each in enumerate(about.unknown_regions[:_SHOWN]):
         text = f"LBA {number(each.first_lba)}, {count(each.sectors, 'sector')}"
         _line(run, "" if index else "Not known", text)
+    if about.scope is not None:
+        run.warn(visible(about.scope.statement))
     if not about.complete:
         run.warn("this image is not complete")
     for finding in about.findings[:_SHOWN]:

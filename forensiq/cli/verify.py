@@ -92,7 +92,7 @@ def _show(run: Run, record: VerificationRecord) -> None:
     run.print(
         f"{_HEADLINES.get(record.verdict, record.verdict)}{partly}", style=_STYLES.get(record.verdict, "bold red")
     )
-    run.print(record.summary)
+    run.print(visible(record.summary))
     run.print()
     _line(run, "Image", f"{visible(record.image)} · {record.format} · {count(len(record.segments), 'segment')}")
     sectors = record.size // record.sector_size

@@ -9,17 +9,19 @@ from enum import Enum
 
 from forensiq.model.extent import Extent
 
-__all__ = ["NOT_TRIED", "READ", "READ_AFTER_RETRY", "MediaMap", "RangeStatus", "ReadStatus"]
+__all__ = ["NOT_TRIED", "READ", "READ_AFTER_RETRY", "SKIPPED_BY_SCOPE", "MediaMap", "RangeStatus", "ReadStatus"]
 
 
 class ReadStatus(Enum):
-    """The five states of a byte of the medium."""
+    """The states of a byte of the medium."""
 
     READ = "read"
     READ_AFTER_RETRY = "read_after_retry"
     UNREADABLE = "unreadable"
     SKIPPED = "skipped"
     NOT_TRIED = "not_tried"
+    SKIPPED_BY_SCOPE = "skipped_by_scope"
+    """Left out on purpose: nobody asked for it, nothing was read there, and nothing is known of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class RangeStatus:
     """A :class:`ReadStatus` and what explains it.
 
     ``errno`` is the system's error number, for unreadable and skipped ranges where it is known.
-    ``detail`` is one word for skipped ranges: ``untrimmed``, ``unscraped``, ``slow``, ``scope``; and ``hung`` for a
+    ``detail`` is one word for skipped ranges: ``untrimmed``, ``unscraped``, ``slow``; and ``hung`` for a
     range that counts as not tried because a read of it did not return.
     """
 
@@ -44,6 +46,7 @@ class RangeStatus:
 READ = RangeStatus(ReadStatus.READ)
 READ_AFTER_RETRY = RangeStatus(ReadStatus.READ_AFTER_RETRY)
 NOT_TRIED = RangeStatus(ReadStatus.NOT_TRIED)
+SKIPPED_BY_SCOPE = RangeStatus(ReadStatus.SKIPPED_BY_SCOPE)
 
 
 class MediaMap:

@@ -14,6 +14,7 @@ from forensiq.model.finding import Finding
 from forensiq.model.health import AskedCommand
 from forensiq.model.image import ImageMetadata, Segment
 from forensiq.model.ledger import LedgerHead
+from forensiq.model.scope import ScopeFacts
 from forensiq.model.source import SourceIdentity, WriteBlockState
 
 __all__ = [
@@ -263,6 +264,8 @@ class VerificationRecord:
 
     ``verdict`` is ``verified``, ``damaged``, ``mismatch`` or ``no_reference``; ``structure`` holds findings on the
     container; ``segments`` compares each file with the record; ``second_opinion`` is what another reader said.
+    ``scope`` says how much was checked; ``partial_by_scope`` is the statement of an image that holds only part of its
+    medium, on purpose.
     """
 
     image: str
@@ -287,6 +290,7 @@ class VerificationRecord:
     tool: ToolFacts | None = None
     impact: ImpactFacts | None = None
     ledger_head: LedgerHead | None = None
+    partial_by_scope: str | None = None
     schema: str = "forensiq/verification/1"
 
 
@@ -298,7 +302,8 @@ class AcquisitionRecord:
     ``exit_code`` say why a run did not come to its end. ``preflight`` has the checks before it, ``probe_commands``
     every command that was sent to the drive for them. ``digests`` are of the media bytes as stored (fill and padding
     included); ``source_digests`` of the unpadded ones where they differ. In a case, ``item`` is the exhibit and
-    ``ledger_head`` where the ledger ended when the step had begun: a shorter ledger was cut.
+    ``ledger_head`` where the ledger ended when the step had begun: a shorter ledger was cut. With a ``scope`` only part
+    of the medium was taken: the digests are of the bytes that were taken, in their order, and the map says which.
     """
 
     status: str
@@ -341,4 +346,5 @@ class AcquisitionRecord:
     item: str | None = None
     derived_from: Mapping[str, str] = field(default_factory=dict)
     ledger_head: LedgerHead | None = None
+    scope: ScopeFacts | None = None
     schema: str = "forensiq/acquisition/1"

@@ -14,7 +14,8 @@ from forensiq.model.digest import DigestSet
 from forensiq.model.extent import Extent
 from forensiq.model.from_json import from_json
 from forensiq.model.image import ImageMetadata, Segment
-from forensiq.model.records import AcquiredRange, AcquisitionRecord, BlockDigestFacts
+from forensiq.model.records import AcquiredRange, AcquisitionRecord, BlockDigestFacts, MapFacts
+from forensiq.model.scope import ScopeFacts
 
 __all__ = ["AcquisitionReference", "parse_reference"]
 
@@ -25,9 +26,9 @@ _SCHEMA = "forensiq/acquisition/1"
 class AcquisitionReference:
     """The part of an acquisition record that a verification compares with.
 
-    ``digests`` are of the media bytes as stored, ``media_size`` and ``unreadable`` in bytes of the stored medium;
-    segment paths are relative to the folder of the image, or absolute. ``complete`` says whether the acquisition ended
-    with a whole image.
+    ``digests`` are of the media bytes as stored (with a ``scope``: of those that were taken). ``media_size`` and
+    ``unreadable`` are in bytes of the stored medium; segment paths are relative to the folder of the image, or
+    absolute. ``complete`` says whether the acquisition ended with a whole image.
     """
 
     complete: bool
@@ -46,6 +47,8 @@ class AcquisitionReference:
     set_identifier: str | None
     source_path: str
     source_serial: str | None
+    map: MapFacts | None = None
+    scope: ScopeFacts | None = None
 
 
 def parse_reference(data: bytes) -> AcquisitionReference:
@@ -86,4 +89,6 @@ def parse_reference(data: bytes) -> AcquisitionReference:
         set_identifier=image.set_identifier,
         source_path=record.source.path,
         source_serial=record.source.serial,
+        map=record.map,
+        scope=record.scope,
     )

@@ -167,6 +167,7 @@ def _acquire(
         ledger_head=ledger_head,
         clone=job.clone,
         rates=session.rate.samples,
+        scope=job.scope,
         findings=job.findings + looked + _compared_with_origin(job, result),
     )
     record = make_record(  # 7

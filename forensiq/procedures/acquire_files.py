@@ -134,7 +134,8 @@ class SidecarWriter:
         self._write_json(self._files, self._files.state, state)
 
     def forget_state(self) -> None:
-        """Remove the state: there is nothing to go on from."""
+        """Remove the state and the map that a scope begins with: there is nothing to go on from."""
+        self._files.map.unlink(missing_ok=True)
         self._files.state.unlink(missing_ok=True)
 
     def forget_unfinished(self) -> None:

@@ -12,6 +12,7 @@ from forensiq.acquisition.plan import AcquisitionPlan, plan_acquisition
 from forensiq.clock import parse_rfc3339, rfc3339, utc_now
 from forensiq.errors import UsageError
 from forensiq.images.create import ImageSettings, WorstCase, image_chunk_size, pads_sectors, worst_case
+from forensiq.images.scope_map import inherited_scope, scope_of_map
 from forensiq.images.spill import refuse_taken
 from forensiq.model.digest import HashAlgorithm
 from forensiq.model.extent import Extent
@@ -19,6 +20,7 @@ from forensiq.model.finding import Finding
 from forensiq.model.image import ImageMetadata
 from forensiq.model.preflight import PreflightResult
 from forensiq.model.records import AcquiredRange, CloneFacts, DestinationFacts
+from forensiq.model.scope import ChosenScope, ScopeFacts
 from forensiq.model.source import SourceIdentity, SourceKind, WriteBlockState
 from forensiq.procedures.acquire_files import sidecar_room
 from forensiq.procedures.acquire_preflight import go_or_refuse
@@ -30,6 +32,7 @@ from forensiq.procedures.evidence import Evidence
 from forensiq.procedures.evidence_files import EvidenceFiles, stem_of
 from forensiq.procedures.origin import Origin, origin_of
 from forensiq.procedures.ranges import part_of
+from forensiq.procedures.scope import choose_scope, scope_findings
 from forensiq.procedures.sentences import range_sentence
 from forensiq.procedures.sitting import SittingState, continued, refuse_other_source, state_of
 
@@ -52,6 +55,7 @@ class PlanFacts:
     destination: DestinationFacts
     preflight: PreflightResult
     clone: CloneFacts | None = None
+    scope: ScopeFacts | None = None
     schema: str = "forensiq/plan/1"
 
 
@@ -77,6 +81,7 @@ class AcquisitionJob:
     findings: tuple[Finding, ...] = ()
     state: SittingState | None = None
     clone: CloneFacts | None = None
+    scope: ScopeFacts | None = None
 
     @property
     def inherited(self) -> tuple[Extent, ...]:
@@ -103,6 +108,7 @@ class AcquisitionJob:
             destination=self.destination,
             preflight=self.preflight,
             clone=self.clone,
+            scope=self.scope,
         )
 
 
@@ -133,6 +139,11 @@ def plan_job(request: AcquireRequest, evidence: Evidence, target: HeldTarget | N
     metadata = state.metadata if state is not None else _metadata(request, source.identity, origin.metadata)
     stems = [request.output, *([request.copy_to] if request.copy_to is not None else [])]
     files = tuple(EvidenceFiles(stem_of(stem, request.format)) for stem in stems)
+    chosen = _scope(request, evidence, state, files[0], plan)
+    if chosen is not None:
+        plan = replace(plan, scope=chosen.ranges)
+        if state is None and chosen.facts.statement not in metadata.notes:
+            metadata = replace(metadata, notes=" | ".join(filter(None, (metadata.notes, chosen.facts.statement))))
     identifier = _identifier(request)
     whole = plan.extent.length == source.size
     settings = tuple(
@@ -157,6 +168,9 @@ def plan_job(request: AcquireRequest, evidence: Evidence, target: HeldTarget | N
         clone, writing = clone_facts(target, request.clone.excess, plan.stored_size, state)
         settings = tuple(replace(each, clone=writing) for each in settings)
     limits = worst_case(settings[0])
+    if chosen is not None:
+        # What is not taken is holes in a raw image, and all but nothing in chunks of zeros.
+        limits = limits._replace(size=limits.size - chosen.facts.skipped_bytes * 127 // 128)
     if state is None:
         for each in files:
             each.refuse_existing()
@@ -181,10 +195,30 @@ def plan_job(request: AcquireRequest, evidence: Evidence, target: HeldTarget | N
         preflight=preflight,
         origin=origin,
         findings=origin.findings
+        + (scope_findings(chosen.facts) if chosen is not None else ())
         + (truncation_findings(clone) + end_of_disk_findings(source, clone, plan.extent.end) if clone else ()),
         state=state,
         clone=clone,
+        scope=chosen.facts if chosen is not None else None,
     )
+
+
+def _scope(
+    request: AcquireRequest,
+    evidence: Evidence,
+    state: SittingState | None,
+    files: EvidenceFiles,
+    plan: AcquisitionPlan,
+) -> ChosenScope | None:
+    """Return what is taken of the medium: as earlier sittings began, as the copied image has it, or as asked for."""
+    if state is not None:
+        return scope_of_map(files.map, state.scope, plan.extent) if state.scope is not None else None
+    before = inherited_scope(evidence.image, plan.extent)
+    if before is not None:
+        if request.scope is not None or request.clone is not None:
+            raise UsageError("the image is partial by scope: it can be converted, but not narrowed down or cloned")
+        return before
+    return choose_scope(request.scope, evidence) if request.scope is not None else None
 
 
 def with_excess(job: AcquisitionJob, stop: threading.Event) -> AcquisitionJob:

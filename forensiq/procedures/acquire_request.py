@@ -12,6 +12,7 @@ from forensiq.model.image import ImageMetadata
 from forensiq.model.media_map import MediaMap
 from forensiq.model.quantity import MediaQuantity
 from forensiq.procedures.keys import KeyChoice
+from forensiq.procedures.scope_choice import ScopeChoice
 
 __all__ = ["COMPRESSIONS", "DEFAULT_BLOCK_HASH_SIZE", "FORMATS", "AcquireRequest", "CaseChoice", "CloneRequest"]
 
@@ -86,6 +87,7 @@ class AcquireRequest:
     practice_faults: MediaMap | None = None
     case: CaseChoice | None = None
     clone: CloneRequest | None = None
+    scope: ScopeChoice | None = None
 
     @property
     def in_case(self) -> tuple[Path | None, str | None, KeyChoice | None]:
@@ -102,6 +104,10 @@ class AcquireRequest:
             raise UsageError(f"unknown compression {self.compression!r}", compression=self.compression)
         if self.partition is not None and (self.offset is not None or self.length is not None):
             raise UsageError("--partition and --offset/--length exclude each other")
+        if self.scope is not None and not (self.partition is None and self.offset is None and self.length is None):
+            raise UsageError("--scope and --partition, --offset or --length exclude each other")
+        if self.scope is not None and (self.reread or self.ddrescue is not None or self.clone is not None):
+            raise UsageError("--scope does not go with --reread, with a rescue by ddrescue, or with a clone")
         if len(set(self.algorithms)) != len(self.algorithms):
             raise UsageError("a hash algorithm is named twice")
         if self.spill and self.format == "raw" and self.segment_size is None:

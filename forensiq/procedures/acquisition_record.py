@@ -9,6 +9,7 @@ from pathlib import Path
 from forensiq.acquisition.plan import AcquisitionPlan
 from forensiq.acquisition.result import PipelineResult, WriterResult
 from forensiq.model.digest import DigestSet
+from forensiq.model.extent import Extent
 from forensiq.model.finding import Finding
 from forensiq.model.image import ImageManifest, ImageMetadata
 from forensiq.model.jsonable import to_json
@@ -30,10 +31,12 @@ from forensiq.model.records import (
     ToolFacts,
     UnreadableRange,
 )
+from forensiq.model.scope import ScopeFacts
 from forensiq.model.source import SourceIdentity, WriteBlockState
 from forensiq.procedures.sentences import (
     coverage_sentence,
     range_sentence,
+    scope_coverage_sentence,
     spill_sentences,
     summary_sentence,
     trim_sentence,
@@ -69,6 +72,7 @@ class Observed:
     ledger_head: LedgerHead | None = None
     clone: CloneFacts | None = None
     rates: tuple[RateSample, ...] = ()
+    scope: ScopeFacts | None = None
 
 
 def unreadable_ranges(
@@ -131,11 +135,11 @@ def make_record(
     segment_size: int | None = None,
 ) -> AcquisitionRecord:
     """Return the record. ``map_facts`` and ``block_facts`` are name and SHA-256 of the files beside the image."""
-    whole = plan.extent.offset == 0 and plan.extent.length == observed.identity.size
+    scope = observed.scope
+    whole = plan.extent.offset == 0 and plan.extent.length == observed.identity.size and scope is None
     part = AcquiredRange(plan.extent.offset, plan.extent.length, whole, observed.partition)
-    part = AcquiredRange(
-        part.offset, part.length, part.whole, part.partition, range_sentence(part, observed.identity.size)
-    )
+    words = range_sentence(part, observed.identity.size) if scope is None else scope.statement
+    part = AcquiredRange(part.offset, part.length, part.whole, part.partition, words)
     # In a complete image everything that is not data is fill; before that, only what was tried and failed is known.
     statuses = _FILL if result.complete else (ReadStatus.UNREADABLE,)
     filled = unreadable_ranges(result.media_map, plan.extent.offset, plan.sector_size, statuses)
@@ -150,7 +154,7 @@ def make_record(
     health = observed.preflight.health if observed.preflight is not None else None
     return AcquisitionRecord(
         status=status,
-        summary=summary_sentence(status, filled),
+        summary=summary_sentence(status, filled, scope),
         source=observed.identity,
         write_block=observed.write_block,
         metadata=observed.metadata,
@@ -166,7 +170,9 @@ def make_record(
         started=observed.started,
         finished=observed.finished,
         elapsed_s=round(result.elapsed_s, 3),
-        bytes_per_second=round(result.position / result.elapsed_s, 1) if result.elapsed_s > 0 else 0.0,
+        bytes_per_second=round(plan.taken(Extent(0, result.position)) / result.elapsed_s, 1)
+        if result.elapsed_s > 0
+        else 0.0,
         command=observed.command,
         tool=observed.tool,
         clock=observed.clock,
@@ -180,7 +186,9 @@ def make_record(
             result.padding,
             part,
             "on the target" if observed.clone is not None else "in the image",
-        ),
+        )
+        if scope is None
+        else scope_coverage_sentence(digests, scope, fill),
         sittings=observed.sittings,
         interruptions=observed.interruptions,
         block_digests=None
@@ -198,7 +206,7 @@ def make_record(
         probe_commands=health.commands if health is not None else (),
         statistics=_flat(result.statistics),
         reading=_flat(result.reading),
-        rates=observed.rates,
+        rates=observed.rates if scope is None else (),
         findings=findings,
         notes=observed.notes + ((trim,) if trim else ()) + spill_sentences(manifest),
         failure=str(result.failure) if result.failure is not None else None,
@@ -207,6 +215,7 @@ def make_record(
         ledger_head=observed.ledger_head,
         derived_from=observed.derived_from or {},
         clone=observed.clone,
+        scope=scope,
     )
 
 

@@ -64,7 +64,9 @@ class AreaHit:
 
 @dataclass(frozen=True, slots=True)
 class ImpactRecord:
-    """What ranges of a medium cost; ``bytes_by_kind`` counts each damaged byte of allocated files and areas."""
+    """What ranges of a medium cost; ``bytes_by_kind`` counts each damaged byte of allocated files and areas.
+
+    What was skipped by scope is no damage: ``partial_by_scope`` says that it is not there."""
 
     image: str
     sources: tuple[DamageSource, ...]
@@ -76,6 +78,7 @@ class ImpactRecord:
     files_hit: int
     losses: tuple[Loss, ...]
     summary: str
+    partial_by_scope: str | None = None
     schema: str = "forensiq/impact/1"
 
 
@@ -170,6 +173,7 @@ def impact_of(
     totals = _totals(files, areas)
     hit = {(each.partition, each.path, each.stream) for each in files if each.allocated and each.kind == "content"}
     length = sum(extent.length for extent in damaged)
+    partial = _partial(reference)
     return ImpactRecord(
         reference.path,
         sources,
@@ -180,8 +184,16 @@ def impact_of(
         totals,
         len(hit),
         losses,
-        _summary(length, len(hit), totals),
+        _summary(length, len(hit), totals) + (f". {partial}" if partial else ""),
+        partial,
     )
+
+
+def _partial(reference: ImageRef) -> str | None:
+    """Return the statement of an image that holds only part of its medium on purpose: that part is no damage."""
+    found = find_record(Path(reference.path))
+    scope = found.reference.scope if found is not None and found.reference is not None else None
+    return scope.statement if scope is not None else None
 
 
 def _refuse_to_go_on(stop: threading.Event | None) -> None:

@@ -15,6 +15,7 @@ from forensiq.model.digest import DigestSet
 from forensiq.model.extent import Extent
 from forensiq.model.finding import Finding
 from forensiq.model.image import ImageMetadata, Segment
+from forensiq.model.scope import ScopeFacts
 
 __all__ = ["ErrorRange", "ImageInformation", "inspect_image"]
 
@@ -34,6 +35,7 @@ class ImageInformation:
     ``created_by`` is the software that the image names, ``flavour`` the kind of container as far as its sections tell;
     ``recorded_digests`` come from the acquisition record beside it. ``container`` is what a virtual disk or a package
     says of itself, in its own words; ``unknown_regions`` are sectors that it says nobody tried to read.
+    With a ``scope`` the image holds only part of its medium, on purpose.
     """
 
     image: str
@@ -56,6 +58,7 @@ class ImageInformation:
     findings: tuple[Finding, ...]
     container: Mapping[str, Fact] = field(default_factory=dict)
     unknown_regions: tuple[ErrorRange, ...] = ()
+    scope: ScopeFacts | None = None
     schema: str = "forensiq/info/1"
 
 
@@ -73,11 +76,17 @@ def inspect_image(path: Path, *, segments_in: Sequence[Path] = (), image_format:
             DigestSet() if record is None or record.reference is None else record.reference.digests,
             None if record is None else record.path.name,
             () if record is None or record.finding is None else (record.finding,),
+            None if record is None or record.reference is None else record.reference.scope,
         )
 
 
 def _describe(
-    path: Path, image: EvidenceImage, recorded: DigestSet, record: str | None, more: tuple[Finding, ...]
+    path: Path,
+    image: EvidenceImage,
+    recorded: DigestSet,
+    record: str | None,
+    more: tuple[Finding, ...],
+    scope: ScopeFacts | None,
 ) -> ImageInformation:
     native = image if isinstance(image, EwfImage) else None
     mapped = image if isinstance(image, MappedImage) else None
@@ -103,6 +112,7 @@ def _describe(
         findings=(*more, *image.findings()),
         container=mapped.container if mapped else {},
         unknown_regions=_sectors(image, mapped.unknown_regions) if mapped else (),
+        scope=scope,
     )
 
 

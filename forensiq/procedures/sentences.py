@@ -7,9 +7,17 @@ from pathlib import Path
 from forensiq.model.digest import DigestSet
 from forensiq.model.image import ImageManifest
 from forensiq.model.records import AcquiredRange, UnreadableRange
+from forensiq.model.scope import ScopeFacts
 from forensiq.model.source import SourceIdentity
 
-__all__ = ["coverage_sentence", "range_sentence", "spill_sentences", "summary_sentence", "trim_sentence"]
+__all__ = [
+    "coverage_sentence",
+    "range_sentence",
+    "scope_coverage_sentence",
+    "spill_sentences",
+    "summary_sentence",
+    "trim_sentence",
+]
 
 _NAMES = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256", "sha512": "SHA-512", "blake3": "BLAKE3"}
 
@@ -18,16 +26,18 @@ def _count(number: int, one: str, several: str) -> str:
     return f"{number:,} {one if number == 1 else several}"
 
 
-def summary_sentence(status: str, unreadable: tuple[UnreadableRange, ...]) -> str:
+def summary_sentence(status: str, unreadable: tuple[UnreadableRange, ...], scope: ScopeFacts | None = None) -> str:
     """Return the first line that people read."""
+    partial = f", PARTIAL BY SCOPE: {100 * scope.share:.1f} % of the medium was taken" if scope is not None else ""
     match status:
         case "complete":
-            return "Complete: every sector was read"
+            return f"Complete: every sector {'of the scope ' if scope is not None else ''}was read{partial}"
         case "complete_with_unreadable_sectors":
             sectors = sum(each.sectors for each in unreadable)
             return (
                 f"Complete, but {_count(sectors, 'sector', 'sectors')} in {_count(len(unreadable), 'place', 'places')} "
                 "could not be read; zeros stand in their place"
+                f"{partial}"
             )
         case "interrupted":
             return "Interrupted: the image is not complete and can be resumed"
@@ -50,6 +60,21 @@ def coverage_sentence(
         words.append(f"the {padding:,} zero bytes that were added to fill the last sector are included")
     if place == "in the image":
         words.append("the case fields of the container are not covered")
+    return "; ".join(words)
+
+
+def scope_coverage_sentence(digests: DigestSet, scope: ScopeFacts, unreadable: int) -> str:
+    """Say what the digests of an acquisition with a scope are of: ``unreadable`` bytes of it are fill."""
+    if not digests:
+        return "no digest was computed"
+    names = " and ".join(_NAMES[algorithm.value] for algorithm in digests)
+    words = [
+        f"{names} cover the {scope.taken_bytes:,} bytes that were taken, in the order of the medium",
+        f"the {scope.skipped_bytes:,} bytes that were skipped by scope are not covered: the map says which they are",
+    ]
+    if unreadable:
+        words.append(f"the {unreadable:,} zero bytes that stand for unreadable sectors are included")
+    words.append("the case fields of the container are not covered")
     return "; ".join(words)
 
 

@@ -25,7 +25,7 @@ from forensiq.images.raw_writer import RawWriter
 from forensiq.model.extent import Extent
 from forensiq.model.image import ImageManifest
 from forensiq.model.mapfile import parse_mapfile
-from forensiq.model.media_map import NOT_TRIED, READ, MediaMap, ReadStatus
+from forensiq.model.media_map import NOT_TRIED, READ, SKIPPED_BY_SCOPE, MediaMap, ReadStatus
 from forensiq.procedures.acquire_files import SidecarWriter
 from forensiq.procedures.acquire_job import AcquisitionJob
 from forensiq.procedures.read_rate import ReadRate
@@ -108,7 +108,10 @@ class Session:
             durable=(0,) * len(job.files),
             spill=self._spill(),
             clone=job.clone,
+            scope=job.scope,
         )
+        if job.plan.scope is not None:
+            self._sidecars.save_map(self._scope_alone(), finished=False)  # the ranges, for a later sitting
         self._places = [_Place(each, create_image(each)) for each in job.settings]
         self._sidecars.save_state(self.state)
         begun: list[ImageWriter[Any]] = []
@@ -121,6 +124,13 @@ class Session:
                 writer.abort()
             self._sidecars.forget_state()
             raise
+
+    def _scope_alone(self) -> MediaMap:
+        plan = self._job.plan
+        result = MediaMap(plan.extent.length)
+        for extent in plan.scope.skipped(plan.extent.length) if plan.scope is not None else ():
+            result.mark(extent, SKIPPED_BY_SCOPE)
+        return result
 
     def _spill(self) -> tuple[str, ...]:
         return tuple(str(each.absolute()) for each in self._job.request.spill)

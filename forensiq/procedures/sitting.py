@@ -12,6 +12,7 @@ from forensiq.model.from_json import from_json
 from forensiq.model.image import ImageMetadata
 from forensiq.model.quantity import MediaQuantity
 from forensiq.model.records import CloneFacts, Interruption
+from forensiq.model.scope import ScopeFacts
 from forensiq.model.source import SourceIdentity
 from forensiq.procedures.acquire_request import AcquireRequest
 from forensiq.procedures.evidence_files import EvidenceFiles, parse_json_object, stem_of
@@ -45,6 +46,7 @@ class Sample:
 class SittingState:
     """Everything that was decided in the first sitting, and how far it has come.
 
+    ``scope`` is what of the medium is taken: the ranges are in the map beside the image, from the start on.
     ``spill`` are the folders that parts of the image may be in. ``durable`` holds, for each destination, the bytes of
     the medium that are safely in its files.
     """
@@ -66,6 +68,7 @@ class SittingState:
     durable: tuple[int, ...]
     spill: tuple[str, ...] = ()
     clone: CloneFacts | None = None
+    scope: ScopeFacts | None = None
     sittings: int = 1
     interruptions: tuple[Interruption, ...] = ()
     running: bool = True

@@ -21,10 +21,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from forensiq.clock import monotonic, rfc3339, utc_now
+from forensiq.errors import ImageFormatError
 from forensiq.images import FoundRecord, find_record, open_image
 from forensiq.images.base import EvidenceImage
 from forensiq.images.ewf.reader import EwfImage
 from forensiq.images.mapped import MappedImage
+from forensiq.images.scope_map import scope_of_reference
 from forensiq.model.digest import DEFAULT_ALGORITHMS, DigestSet, HashAlgorithm
 from forensiq.model.extent import Extent, subtract
 from forensiq.model.finding import Cause, Damage, Finding, Severity
@@ -32,6 +34,7 @@ from forensiq.model.image import Segment
 from forensiq.model.ledger import LedgerHead
 from forensiq.model.records import DamageFacts, VerificationRecord
 from forensiq.model.reference import AcquisitionReference
+from forensiq.model.scope import ChosenScope
 from forensiq.procedures.damage_impact import impact_of_damage
 from forensiq.procedures.environment import tool_facts
 from forensiq.procedures.verify_blocks import check_sample, load_blocks, locate_by_blocks
@@ -47,6 +50,7 @@ from forensiq.verification.comparison import (
 )
 from forensiq.verification.content import ContentResult, check_content, join_damage
 from forensiq.verification.files import hash_segments, segment_file
+from forensiq.verification.skipped import check_skipped
 from forensiq.verification.verdict import Observations, Scope, Verdict, exit_code_of, judge
 
 __all__ = ["exit_code_of", "recorded_facts", "verify_image"]
@@ -101,7 +105,7 @@ def verify_image(
             run.check_sample(sample)
         run.compare()
         if against is not None:
-            run.differing, notes = against_drive(image, against, reference, run.progress, stop)
+            run.differing, notes = against_drive(image, against, reference, run.progress, stop, run.skipped())
             run.findings += notes
         if second_opinion:
             run.opinion, notes = ask_libewf(image, run.paths(), run.content, run.progress)
@@ -167,6 +171,23 @@ class _Run:
         self.tail = self.image.tail if isinstance(self.image, EwfImage) else b""
         self.differing: int | None = None
         self.opinion: dict[str, str] | None = None
+        self.partial: ChosenScope | None = None
+        self.scope_known = True
+
+    def skipped(self) -> tuple[Extent, ...]:
+        """Return what was not taken of the medium, on purpose."""
+        return () if self.partial is None else self.partial.ranges.skipped(self.image.size)
+
+    def find_scope(self) -> bool:
+        """Find out what of the medium was taken; false where the record tells of a scope and that is not known."""
+        if self.reference is None or self.reference.scope is None:
+            return True
+        try:
+            self.partial = scope_of_reference(self.reference, self.beside or self.folder)
+        except ImageFormatError as error:
+            self.findings.append(Finding(Severity.ERROR, Cause.METADATA, "scope.map", str(error)))
+            return False
+        return True
 
     def paths(self) -> list[Path]:
         return [segment_file(self.folder, segment) for segment in self.segments]
@@ -183,6 +204,7 @@ class _Run:
         if self.found is not None and self.found.finding is not None:
             self.findings.append(self.found.finding)
         self.findings += self.image.check_structure()  # 3
+        self.scope_known = self.find_scope()
         self.blocks, unusable = load_blocks(self.image, self.reference, self.beside or self.folder)
         self.findings += unusable
 
@@ -195,11 +217,12 @@ class _Run:
         wanted = [each for each in HashAlgorithm if each in self.stored or each in self.recorded or each in extra]
         if structure_only:
             self.scope, wanted = Scope.STRUCTURE, []
-        elif self.missing:
+        elif self.missing or not self.scope_known:
             wanted = []
         elif not wanted:
             wanted = list(DEFAULT_ALGORITHMS)
-        present = subtract([Extent(0, self.image.size)], (each.media for each in self.missing))
+        whole = [Extent(0, self.image.size)] if self.partial is None else self.partial.ranges.extents
+        present = subtract(whole, (each.media for each in self.missing))
         with ThreadPoolExecutor(1, "segment-hash") as pool:  # 4
             hashing = self._hash_files(pool, structure_only)
             self.content = check_content(
@@ -208,7 +231,9 @@ class _Run:
             if hashing is not None:
                 self.segments, unreadable = hashing.result()
                 self.findings += unreadable
-        self.damage = tuple(join_damage([*self.missing, *self.content.damage]))
+        skipped = subtract(self.skipped(), (each.media for each in self.missing))
+        filled = check_skipped(self.image, skipped, self.progress, self.stop) if skipped else ()
+        self.damage = tuple(join_damage([*self.missing, *self.content.damage, *filled]))
 
     def compare(self) -> None:
         reference = self.reference
@@ -275,6 +300,7 @@ class _Run:
             second_opinion=self.opinion,
             details=self._details(verdict),
             tool=tool_facts(),
+            partial_by_scope=self._partial(),
         )
 
     def _judge(self) -> Verdict:
@@ -297,7 +323,14 @@ class _Run:
             return True
         return isinstance(self.image, EwfImage) or (self.scope is Scope.SAMPLE and bool(self.blocks))
 
+    def _partial(self) -> str | None:
+        return self.reference.scope.statement if self.reference is not None and self.reference.scope else None
+
     def _summary(self, verdict: Verdict) -> str:
+        words = self._judged(verdict)
+        return f"{words} {partial}" if (partial := self._partial()) else words
+
+    def _judged(self, verdict: Verdict) -> str:
         if self.opinion is not None and self.opinion.get("agrees") != "yes" and not self.damage:
             return f"{verdict.summary} The second opinion (libewf) does not confirm it: {self.opinion.get('agrees')}."
         return verdict.summary

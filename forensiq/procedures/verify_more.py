@@ -27,10 +27,12 @@ def against_drive(
     reference: AcquisitionReference | None,
     progress: Progress,
     stop: threading.Event | None,
+    skipped: Sequence[Extent] = (),
 ) -> tuple[int, list[Finding]]:
     """Compare with the drive (or file) it was made from; return how many bytes differ, and what was found.
 
-    The drive is held read-only while it is read, as in an acquisition.
+    The drive is held read-only while it is read, as in an acquisition. ``skipped`` was not taken, on purpose: nothing
+    is compared there.
     """
     filled: Sequence[Extent] = image.acquisition_errors if reference is None else reference.unreadable
     with open_evidence(str(drive)) as evidence:
@@ -42,6 +44,7 @@ def against_drive(
             source_offset=0 if reference is None else reference.range.offset,
             padding=0 if reference is None else reference.padding_bytes,
             filled=filled,
+            skipped=skipped,
             progress=progress,
             stop=stop,
         )

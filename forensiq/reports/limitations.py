@@ -48,7 +48,9 @@ def _item(item: ItemReport) -> Iterator[str]:
     sectors = unreadable_sectors(record)
     if sectors:
         yield f"{count(sectors, 'sector')} could not be read and hold fill in the image."
-    if not record.range.whole:
+    if record.scope is not None:
+        yield visible(record.scope.statement, 1000)
+    elif not record.range.whole:
         yield f"Only {size(record.range.length)} of the source were acquired; nothing is said about the rest."
     elif unread_bytes(record):
         yield f"{size(unread_bytes(record))} of the source were skipped or never tried."

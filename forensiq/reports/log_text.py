@@ -94,7 +94,9 @@ def _outcome(page: TextPage, record: AcquisitionRecord) -> None:
     if record.summary:
         page.field("Summary", visible(record.summary, 2000))
     part = record.range
-    if part.whole:
+    if record.scope is not None:
+        page.field("Scope", f"ONLY {visible(record.scope.request, 300)}: {size(record.scope.taken_bytes)} were taken")
+    elif part.whole:
         page.field("Range", f"the whole source, {size(part.length)}")
     else:
         which = f"partition {part.partition}" if part.partition is not None else "a part of the source"

@@ -47,6 +47,9 @@ def acquisition_blocks(record: AcquisitionRecord) -> Iterator[Block]:
     yield Paragraph(f"{verdict.headline}. {verdict.sentence}", strong=True)
     part = record.range
     what = "the whole source" if part.whole else f"ONLY {part.length:,} bytes from byte {part.offset:,} on"
+    if record.scope is not None:
+        asked = visible(record.scope.request, 200)
+        what = f"ONLY what the scope asked for ({asked}): {share(record.scope.taken_bytes, part.length)} of the medium"
     image, target, clock = record.image, record.destination, record.clock
     rows = [
         field("Acquired", text(what), *([text(part.statement)] if part.statement else [])),

@@ -35,6 +35,7 @@ class Verdict:
 
 
 _READ = frozenset({"read", "read_after_retry"})
+_KNOWN = _READ | {"unreadable", "skipped_by_scope"}
 
 
 def unreadable_sectors(record: AcquisitionRecord) -> int:
@@ -44,7 +45,7 @@ def unreadable_sectors(record: AcquisitionRecord) -> int:
 
 def unread_bytes(record: AcquisitionRecord) -> int:
     """Return how many bytes the map says were skipped or never tried."""
-    return sum(number for status, number in record.map.bytes_by_status.items() if status not in _READ | {"unreadable"})
+    return sum(number for status, number in record.map.bytes_by_status.items() if status not in _KNOWN)
 
 
 def acquisition_verdict(record: AcquisitionRecord) -> Verdict:
@@ -84,7 +85,10 @@ def acquisition_verdict(record: AcquisitionRecord) -> Verdict:
         headline = "NOT COMPLETE: PARTS WERE NOT TRIED"
         sentence = f"{count(unread, 'byte')} of the source were skipped or never tried, though all of it was wanted."
         return Verdict(headline, sentence, Tone.BAD)
-    if not record.range.whole:
+    if record.scope is not None:
+        headline += f", PARTIAL BY SCOPE ({100 * record.scope.share:.1f} %)"
+        sentence += f" {visible(record.scope.statement, 1000)}"
+    elif not record.range.whole:
         headline += ", A PART OF THE SOURCE"
     if checked is None:
         headline += ", NOT VERIFIED"

@@ -41,12 +41,14 @@ def compare_with_source(
     source_offset: int = 0,
     padding: int = 0,
     filled: Sequence[Extent] = (),
+    skipped: Sequence[Extent] = (),
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> AgainstResult:
     """Compare every byte of ``image`` with ``source`` from ``source_offset`` on.
 
-    ``padding`` bytes at the end of the image were never on the drive; ``filled`` could not be read when it was made.
+    ``padding`` bytes at the end of the image were never on the drive; ``filled`` could not be read when it was made;
+    ``skipped`` was not taken, and is neither read nor compared.
     """
     stored = image.size - padding
     there = max(0, source.size - source_offset)
@@ -57,7 +59,8 @@ def compare_with_source(
     differing: list[Extent] = []
     unreadable: list[Extent] = []
     unreachable: list[Extent] = []
-    for piece in Extent(0, length).pieces(_PIECE):
+    taken = subtract([Extent(0, length)], skipped)
+    for piece in (part for each in taken for part in each.pieces(_PIECE)):
         if stop is not None and stop.is_set():
             raise Interrupted("the comparison was stopped; image and drive are as they were")
         mine, other = ours[: piece.length], theirs[: piece.length]

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from forensiq.analysis.file_system_error import FileSystemError
 from forensiq.analysis.native.pages import Pages
+from forensiq.model.scope import MediumScope
 
 __all__ = ["Name", "NativeFileSystem", "NativeStream", "Node", "Run", "type_of_mode"]
 
@@ -88,6 +89,7 @@ class NativeFileSystem(ABC):
     def __init__(self, pages: Pages, offset: int) -> None:
         self.pages = pages
         self.offset = offset
+        self.taken: MediumScope | None = None
 
     @abstractmethod
     def node(self, number: int) -> Node:
