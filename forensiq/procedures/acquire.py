@@ -44,7 +44,7 @@ from forensiq.procedures.environment import clock_facts, tool_facts
 from forensiq.procedures.evidence import Evidence, open_evidence
 from forensiq.procedures.evidence_files import EvidenceFiles
 from forensiq.procedures.finished import finished_before
-from forensiq.procedures.origin import compare_with_origin
+from forensiq.procedures.origin import compare_with_origin, digests_with_tail
 from forensiq.procedures.reread import second_look
 from forensiq.procedures.session import Session
 from forensiq.procedures.source_reading import Reading
@@ -145,6 +145,7 @@ def _acquire(
             session.begin(limit=damaged.offset)
             result = _run(job, session, evidence, sidecars, progress, stop)
         result = session.ended(result)
+        with_tail = digests_with_tail(evidence.image, job.origin) if result.complete else DigestSet()
         looked = second_look(job, result, evidence, progress, stop) if request.reread and result.complete else ()
         write_block = evidence.protection.end()  # 6
     observed = Observed(
@@ -168,7 +169,7 @@ def _acquire(
         clone=job.clone,
         rates=session.rate.samples,
         scope=job.scope,
-        findings=job.findings + looked + _compared_with_origin(job, result),
+        findings=job.findings + looked + _compared_with_origin(job, result, with_tail),
     )
     record = make_record(  # 7
         job.plan,
@@ -237,10 +238,11 @@ def _run(
         )
 
 
-def _compared_with_origin(job: AcquisitionJob, result: PipelineResult) -> tuple[Finding, ...]:
+def _compared_with_origin(job: AcquisitionJob, result: PipelineResult, with_tail: DigestSet) -> tuple[Finding, ...]:
     # The copied image knows the digests of all its bytes, without the padding that an E01 adds to an odd raw image.
     whole = job.plan.extent == Extent(0, job.identity.size)
-    return compare_with_origin(job.origin, result.source_digests or result.digests or DigestSet()) if whole else ()
+    computed = result.source_digests or result.digests or DigestSet()
+    return compare_with_origin(job.origin, computed, with_tail) if whole else ()
 
 
 def _damage_in_store(result: PipelineResult, session: Session) -> Extent | None:

@@ -8,23 +8,29 @@ from pathlib import Path
 
 from forensiq.images.base import EvidenceImage
 from forensiq.images.beside import find_record
+from forensiq.images.ewf.reader import EwfImage
 from forensiq.model.digest import DigestSet, HashAlgorithm
 from forensiq.model.extent import Extent, merge
 from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.model.image import ImageMetadata
+from forensiq.verification.content import check_content
 
-__all__ = ["Origin", "compare_with_origin", "origin_of"]
+__all__ = ["Origin", "compare_with_origin", "digests_with_tail", "origin_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The image that is copied: what it and its record say of the medium. Extents in bytes of its stored medium."""
+    """The image that is copied: what it and its record say of the medium. Extents in bytes of its stored medium.
+
+    ``tail`` are odd bytes that it stores behind the last whole sector of its medium; a copy does not hold them.
+    """
 
     facts: Mapping[str, str] = field(default_factory=dict)
     metadata: ImageMetadata = field(default_factory=ImageMetadata)
     stored: DigestSet = field(default_factory=DigestSet)
     recorded: DigestSet = field(default_factory=DigestSet)
     unreadable: tuple[Extent, ...] = ()
+    tail: bytes = b""
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -62,15 +68,28 @@ def origin_of(image: EvidenceImage | None) -> Origin:
         metadata=metadata,
         stored=image.stored_digests,
         recorded=recorded,
+        tail=image.tail if isinstance(image, EwfImage) else b"",
         unreadable=merge(part for each in known if (part := each.intersect(medium))),
         findings=(found.finding,) if found is not None and found.finding is not None else (),
     )
 
 
-def compare_with_origin(origin: Origin, computed: DigestSet) -> tuple[Finding, ...]:
-    """Compare the digests of the copied medium with those that the copied image and its record hold."""
+def digests_with_tail(image: EvidenceImage | None, origin: Origin) -> DigestSet:
+    """Return digests of the copied medium and its odd tail, by reading it again; none where there is no tail."""
+    if image is None or not origin.tail:
+        return DigestSet()
+    return check_content(image, origin.stored, tail=origin.tail).tail_digests
+
+
+def compare_with_origin(origin: Origin, computed: DigestSet, with_tail: DigestSet) -> tuple[Finding, ...]:
+    """Compare the digests of the copied medium with those that the copied image and its record hold.
+
+    ``with_tail`` (see :func:`digests_with_tail`) are of the medium and its odd tail, which stored digests may cover.
+    """
     return tuple(
-        Finding(
+        _not_copied(origin, algorithm, known)
+        if known is origin.stored and with_tail.get(algorithm) == known[algorithm]
+        else Finding(
             Severity.ERROR,
             Cause.DIGEST,
             "convert.digest",
@@ -81,4 +100,17 @@ def compare_with_origin(origin: Origin, computed: DigestSet) -> tuple[Finding, .
         for where, known in (("container", origin.stored), ("record", origin.recorded))
         for algorithm in known
         if algorithm in computed and computed[algorithm] != known[algorithm]
+    )
+
+
+def _not_copied(origin: Origin, algorithm: HashAlgorithm, known: DigestSet) -> Finding:
+    count = len(origin.tail)
+    return Finding(
+        Severity.WARNING,
+        Cause.NOTE,
+        "convert.odd_tail",
+        f"the copied image stores {count} odd byte{'s' if count > 1 else ''} behind the last whole sector, which its "
+        f"stated size does not count and this copy does not hold; its {algorithm.value} covers them, and agrees",
+        expected=known[algorithm],
+        found=origin.tail.hex(),
     )
