@@ -7,6 +7,7 @@ the request (``.tsq``), carry it out, bring the answer (``.tsr``) back.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import secrets
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ from cryptography import x509
 from cryptography.x509 import Certificate
 from rfc3161_client import (
     HashAlgorithm,
+    TimeStampRequest,
     TimestampRequestBuilder,
     TimeStampResponse,
     VerificationError,
@@ -31,6 +33,7 @@ __all__ = ["Certificate", "check_response", "fetch_response", "load_roots", "mak
 
 _MAX_RESPONSE = 1024 * 1024
 _TIMEOUT_S = 30
+_GRANTED = (0, 1)  # RFC 3161 section 2.4.2: granted, granted with modifications
 _HASHES = {
     "2.16.840.1.101.3.4.2.1": hashlib.sha256,
     "2.16.840.1.101.3.4.2.2": hashlib.sha384,
@@ -40,25 +43,44 @@ _HASHES = {
 
 def make_request(data: bytes) -> bytes:
     """Return a request for a time stamp over the SHA-256 of ``data``, with a nonce, asking for the certificates."""
-    builder = TimestampRequestBuilder().data(data).hash_algorithm(HashAlgorithm.SHA256)
-    return builder.nonce(nonce=True).cert_request(cert_request=True).build().as_bytes()
+    return _request(data).as_bytes()
 
 
-def fetch_response(url: str, request: bytes) -> bytes:
-    """Ask the authority at ``url`` (http or https; RFC 3161 section 3.4) and return what it answers."""
+def fetch_response(url: str, data: bytes) -> bytes:
+    """Ask the authority at ``url`` (http or https; RFC 3161 section 3.4) for a time stamp over ``data``.
+
+    Returns what it answers. :class:`~forensiq.errors.CustodyError` if it does not answer, or not this request: without
+    our nonce, the answer may be one that was given earlier.
+    """
     if not url.lower().startswith(("http://", "https://")):
         raise UsageError("a time stamp authority has an http or https address", url=url)
-    query = urllib.request.Request(url, request, {"Content-Type": "application/timestamp-query"})  # noqa: S310
+    asked = _request(data)
+    query = urllib.request.Request(url, asked.as_bytes(), {"Content-Type": "application/timestamp-query"})  # noqa: S310
     try:
-        with urllib.request.urlopen(query, timeout=_TIMEOUT_S) as answer:  # noqa: S310
-            data: bytes = answer.read(_MAX_RESPONSE)
-    except (OSError, urllib.error.URLError, ValueError) as error:
+        with urllib.request.urlopen(query, timeout=_TIMEOUT_S) as reply:  # noqa: S310
+            answer: bytes = reply.read(_MAX_RESPONSE)
+    except (OSError, urllib.error.URLError, http.client.HTTPException, ValueError) as error:
         raise CustodyError(
             f"the time stamp authority does not answer: {error}",
             hint="without network: --request-out FILE.tsq now, --response FILE.tsr later",
             url=url,
         ) from error
-    return data
+    stamp = _decoded(answer)
+    if stamp.status in _GRANTED and stamp.tst_info.nonce != asked.nonce:
+        raise CustodyError("the time stamp authority answered another request: the nonce is not ours", url=url)
+    return answer
+
+
+def _request(data: bytes) -> TimeStampRequest:
+    builder = TimestampRequestBuilder().data(data).hash_algorithm(HashAlgorithm.SHA256)
+    return builder.nonce(nonce=True).cert_request(cert_request=True).build()
+
+
+def _decoded(response: bytes) -> TimeStampResponse:
+    try:
+        return decode_timestamp_response(_in_der_order(response))
+    except ValueError as error:
+        raise CustodyError(f"the time stamp does not verify: {error}") from error
 
 
 def load_roots(path: Path) -> list[Certificate]:
@@ -77,11 +99,11 @@ def check_response(data: bytes, response: bytes, roots: list[Certificate] | None
     :class:`~forensiq.errors.CustodyError` says which step failed.
     """
     # 1. A granted response.
+    stamp = _decoded(response)
+    if stamp.status not in _GRANTED:
+        raise CustodyError("the time stamp authority refused the request", status=stamp.status)
     try:
-        stamp = decode_timestamp_response(_in_der_order(response))
         info = stamp.tst_info
-        if stamp.status not in (0, 1):
-            raise CustodyError("the time stamp authority refused the request", status=stamp.status)
         # 2. Over these bytes.
         algorithm = _HASHES.get(info.message_imprint.hash_algorithm.dotted_string)
         if algorithm is None or not secrets.compare_digest(algorithm(data).digest(), info.message_imprint.message):

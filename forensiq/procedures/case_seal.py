@@ -121,7 +121,7 @@ def timestamp_seal(
         return TimestampStep(seal, str(request_out), None)
     signer = open_signer(key)
     if url is not None:
-        answer = fetch_response(url, make_request(signature))
+        answer = fetch_response(url, signature)
     else:
         assert response is not None
         answer = read_small(response.resolve(), 1024 * 1024)

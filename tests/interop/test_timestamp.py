@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
-from forensiq.custody.timestamp import check_response, load_roots, make_request
+from forensiq.custody.timestamp import check_response, fetch_response, load_roots, make_request
 from forensiq.errors import CustodyError, UsageError
 from forensiq.procedures.case_check import check_seal
 from forensiq.procedures.case_seal import seal_case, timestamp_seal
@@ -150,10 +152,13 @@ def test_no_flipped_byte_of_a_stamp_is_a_fault_of_the_program(authority: Authori
     assert refused > len(response) // 11 // 2
 
 
-def test_a_stamp_over_http(case: Path, tmp_path: Path, authority: Authority) -> None:
+@contextmanager
+def served(answer: Callable[[bytes], bytes]) -> Iterator[str]:
+    """An authority on this machine; the address to ask."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = authority.answer(self.rfile.read(int(self.headers["Content-Length"])))
+            body = answer(self.rfile.read(int(self.headers["Content-Length"])))
             assert self.headers["Content-Type"] == "application/timestamp-query"
             self.send_response(200)
             self.send_header("Content-Type", "application/timestamp-reply")
@@ -167,12 +172,16 @@ def test_a_stamp_over_http(case: Path, tmp_path: Path, authority: Authority) -> 
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        url = f"http://127.0.0.1:{server.server_port}/"
-        done = timestamp_seal(case, url=url, roots=authority.root, key=key_file(tmp_path / "keys", "ada"))
+        yield f"http://127.0.0.1:{server.server_port}/"
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def test_a_stamp_over_http(case: Path, tmp_path: Path, authority: Authority) -> None:
+    with served(authority.answer) as url:
+        done = timestamp_seal(case, url=url, roots=authority.root, key=key_file(tmp_path / "keys", "ada"))
     assert done.timestamp is not None
     assert check_seal(case).exit_code == 0
     with pytest.raises(CustodyError, match="does not answer"):
@@ -181,6 +190,21 @@ def test_a_stamp_over_http(case: Path, tmp_path: Path, authority: Authority) -> 
         timestamp_seal(case, url="file:///etc/passwd", key=key_file(tmp_path / "keys", "ada"))
     with pytest.raises(UsageError):
         timestamp_seal(case)
+
+
+def test_an_older_answer_over_http_is_refused(authority: Authority) -> None:
+    older = authority.answer(make_request(b"data"))
+    with served(lambda _: older) as url, pytest.raises(CustodyError, match="nonce"):
+        fetch_response(url, b"data")
+    (authority.folder / "data").write_bytes(b"data")
+    query = openssl("ts", "-query", "-data", "data", "-sha256", "-no_nonce", "-cert", cwd=authority.folder)
+    with served(lambda _: authority.answer(query)) as url, pytest.raises(CustodyError, match="nonce"):
+        fetch_response(url, b"data")
+    with served(authority.answer) as url:
+        assert check_response(b"data", fetch_response(url, b"data")).at
+    for rubbish in (b"", b"<html>"):
+        with served(lambda _, what=rubbish: what) as url, pytest.raises(CustodyError, match="does not verify"):  # type: ignore[misc]
+            fetch_response(url, b"data")
 
 
 def test_openssl_is_here() -> None:
