@@ -21,8 +21,8 @@ from forensiq.reports.dfxml import render_dfxml
 from forensiq.reports.html import render_html
 from forensiq.reports.pdf import render_pdf
 from forensiq.reports.pdf_signature import sign_pdf, signatures_of
+from tests.interop.authority import Authority
 from tests.interop.peers import need
-from tests.interop.test_timestamp import Authority
 from tests.unit.procedures.report_case import make_report_case, report_of
 from tests.unit.reports import hostile, samples
 
