@@ -11,9 +11,12 @@ from pathlib import Path
 from forensiq.errors import ImageFormatError, UsageError
 from forensiq.images.base import EvidenceImage
 from forensiq.images.beside import FoundRecord, find_record
+from forensiq.images.bincue import open_bincue
 from forensiq.images.detect import detect_format, sniff
+from forensiq.images.dmg import open_dmg
 from forensiq.images.ewf.libewf import open_ex01
 from forensiq.images.ewf.reader import open_e01
+from forensiq.images.iso import open_iso
 from forensiq.images.qcow2 import open_qcow2
 from forensiq.images.raw import RawImage
 from forensiq.images.request import OpenRequest
@@ -39,6 +42,9 @@ FORMATS: dict[str, Callable[[OpenRequest], EvidenceImage]] = {
     "vhd": open_vhd,
     "vhdx": open_vhdx,
     "vdi": open_vdi,
+    "dmg": open_dmg,
+    "iso": open_iso,
+    "bincue": open_bincue,
 }
 """Format name → what opens it."""
 

@@ -43,15 +43,34 @@ def check_size(path: Path, size: int) -> int:
     return size
 
 
-def problem(code: str, message: str, *, cause: Cause = Cause.METADATA, **facts: str | int | None) -> Finding:
+def problem(
+    code: str,
+    message: str,
+    *,
+    cause: Cause = Cause.METADATA,
+    segment: str | None = None,
+    file_offset: int | None = None,
+    expected: str | None = None,
+    found: str | None = None,
+    media: Extent | None = None,
+) -> Finding:
     """Return a finding that counts as damage of the container."""
-    return Finding(Severity.ERROR, cause, code, message, **facts)  # type: ignore[arg-type]
+    return Finding(
+        Severity.ERROR,
+        cause,
+        code,
+        message,
+        expected=expected,
+        found=found,
+        segment=segment,
+        file_offset=file_offset,
+        media=media,
+    )
 
 
-def remark(code: str, message: str, *, warning: bool = False, **facts: str | int | None) -> Finding:
+def remark(code: str, message: str, *, warning: bool = False) -> Finding:
     """Return a finding that is worth knowing and is no damage."""
-    severity = Severity.WARNING if warning else Severity.INFO
-    return Finding(severity, Cause.NOTE, code, message, **facts)  # type: ignore[arg-type]
+    return Finding(Severity.WARNING if warning else Severity.INFO, Cause.NOTE, code, message)
 
 
 def missing_file(image: str, kind: str, name: str) -> Finding:

@@ -166,7 +166,9 @@ def open_vhdx(request: OpenRequest) -> VhdxImage:
         if parent is not None:
             parent.close()
         raise
-    if any(header.log) and not replay.entries:
+    if replay.torn and not replay.entries:
+        noted.append(problem("vhdx.log", "the file was not closed in order, and no entry of its log is in order"))
+    elif any(header.log) and not replay.entries:
         noted.append(remark("vhdx.log.empty", "the file was not closed in order; its log is empty", warning=True))
     if replay.entries:
         noted.append(

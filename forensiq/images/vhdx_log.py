@@ -47,6 +47,8 @@ class Replay:
         self._read = read
         self.pages: dict[int, bytes] = {}
         self.entries = 0
+        self.torn = 0
+        """Entries of this log whose checksum is wrong: torn by the end of power, or damaged."""
         self.needed = 0
         """How long the file must be, in bytes, as the log says."""
 
@@ -86,7 +88,8 @@ def replay_log(path: Path, read: Reader, header: VhdxHeader) -> Replay:
     log = read(header.log_at, header.log_size)
     if len(log) < header.log_size:
         raise ImageFormatError(f"{path}: its log does not lie in the file: cut off, or damaged", path=str(path))
-    chain = _newest_chain(path, _entries(path, log, header.log), len(log))
+    entries, replay.torn = _entries(path, log, header.log)
+    chain = _newest_chain(path, entries, len(log))
     for entry in chain:
         _apply(path, entry, replay)
     replay.entries = len(chain)
@@ -94,8 +97,10 @@ def replay_log(path: Path, read: Reader, header: VhdxHeader) -> Replay:
     return replay
 
 
-def _entries(path: Path, log: bytes, identifier: bytes) -> dict[int, _Entry]:
+def _entries(path: Path, log: bytes, identifier: bytes) -> tuple[dict[int, _Entry], int]:
+    """Return the entries in order by their place, and how many there are that are not."""
     found: dict[int, _Entry] = {}
+    torn = 0
     budget = 4 * len(log)
     for at in range(0, len(log), _PAGE):
         if log[at : at + 4] != b"loge":
@@ -109,7 +114,9 @@ def _entries(path: Path, log: bytes, identifier: bytes) -> dict[int, _Entry]:
         data = (log[at : at + size] + log[: max(0, at + size - len(log))])[:size]
         if crc32c(data[:4] + bytes(4) + data[8:]) == checksum:
             found[at] = _Entry(at, size, tail, sequence, count, flushed, data)
-    return found
+        else:
+            torn += 1
+    return found, torn
 
 
 def _newest_chain(path: Path, entries: dict[int, _Entry], size: int) -> list[_Entry]:
