@@ -18,10 +18,8 @@ what they have can be resumed. A destination that fails ends alone, as long as a
 from __future__ import annotations
 
 import queue
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -47,10 +45,9 @@ from forensiq.streams.crew import Crew
 from forensiq.streams.digester import Digester
 from forensiq.streams.failure import FirstFailure
 from forensiq.streams.progress import Progress
+from forensiq.streams.switching import quick_switches
 
 __all__ = ["ResumePoint", "run_pipeline"]
-
-_SWITCH_S = 1e-4  # with Python's 5 ms, one busy thread in the process (a progress view) costs four fifths of the speed
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +87,10 @@ def run_pipeline(
 
     What ends a run is in the result, not raised; only a fault in the program itself is.
     """
-    with _quick_switches():
+    with quick_switches():
         return _Run(plan, source, writers, progress, on_read_error, resume, strategy).go(
             watch or (lambda: None), stop or threading.Event()
         )
-
-
-@contextmanager
-def _quick_switches() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 class _Run:

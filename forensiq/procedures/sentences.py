@@ -53,7 +53,7 @@ def coverage_sentence(
         return "no digest was computed"
     names = " and ".join(_NAMES[algorithm.value] for algorithm in digests)
     medium = "the medium" if part.whole else "the acquired part of the medium"
-    words = [f"{names} cover the {stored:,} bytes of {medium} as they are stored {place}, in order"]
+    words = [f"{names} {_cover(digests)} the {stored:,} bytes of {medium} as they are stored {place}, in order"]
     if unreadable:
         words.append(f"the {unreadable:,} zero bytes that stand for unreadable sectors are included")
     if padding:
@@ -63,13 +63,17 @@ def coverage_sentence(
     return "; ".join(words)
 
 
+def _cover(digests: DigestSet) -> str:
+    return "covers" if len(digests) == 1 else "cover"
+
+
 def scope_coverage_sentence(digests: DigestSet, scope: ScopeFacts, unreadable: int) -> str:
     """Say what the digests of an acquisition with a scope are of: ``unreadable`` bytes of it are fill."""
     if not digests:
         return "no digest was computed"
     names = " and ".join(_NAMES[algorithm.value] for algorithm in digests)
     words = [
-        f"{names} cover the {scope.taken_bytes:,} bytes that were taken, in the order of the medium",
+        f"{names} {_cover(digests)} the {scope.taken_bytes:,} bytes that were taken, in the order of the medium",
         f"the {scope.skipped_bytes:,} bytes that were skipped by scope are not covered: the map says which they are",
     ]
     if unreadable:
