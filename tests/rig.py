@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,6 +119,11 @@ class FaultyDevice:
         """End :meth:`vanish`."""
         (self.control / "vanished").unlink()
 
+    def stay(self) -> None:
+        """End ``vanish_after``: from now on the device stays."""
+        (self.control / "stays").touch()
+        self.come_back()
+
     def let_go(self) -> None:
         """End the hanging of reads."""
         (self.control / "released").touch()
@@ -139,12 +145,14 @@ def faulty_device(
     slow: Iterable[Extent] = (),
     delay_s: float = 0.2,
     hanging: Iterable[Extent] = (),
+    vanish_after: int | None = None,
 ) -> Iterator[FaultyDevice]:
     """Give a device with the content of ``disk`` and faults; ``folder`` is an empty folder for its machinery.
 
     Reads that touch ``bad`` fail with ``EIO``, always. Reads that touch a piece of ``transient`` fail ``failures``
     times each, then succeed. Reads that touch ``slow`` take ``delay_s`` longer. Reads of ``hanging`` return only
-    after :meth:`FaultyDevice.let_go`. Buffered reads fail in pages: only ``O_DIRECT`` sees single sectors.
+    after :meth:`FaultyDevice.let_go`. The device vanishes after ``vanish_after`` bytes were read of it. Buffered reads
+    fail in pages: only ``O_DIRECT`` sees single sectors.
     """
     need_root()
     need_tools("nbdkit", "nbdfuse", "fusermount3", "losetup")
@@ -154,7 +162,8 @@ def faulty_device(
     control.mkdir(parents=True)
     mount.mkdir()
     faults = {"transient": transient, "slow": slow, "hanging": hanging}
-    described = {key: [[each.offset, each.end] for each in extents] for key, extents in faults.items()}
+    described: dict[str, Any] = {key: [[each.offset, each.end] for each in part] for key, part in faults.items()}
+    described["vanish_after"] = vanish_after
     server = _server(disk, control, list(bad), described, failures, delay_s)
     with ExitStack() as stack:
         _serve(stack, server, control, mount)
@@ -164,7 +173,7 @@ def faulty_device(
 
 
 def _server(
-    disk: Path, control: Path, bad: list[Extent], faults: dict[str, list[list[int]]], failures: int, delay_s: float
+    disk: Path, control: Path, bad: list[Extent], faults: dict[str, Any], failures: int, delay_s: float
 ) -> list[str]:
     size = disk.stat().st_size
     media_map = MediaMap(size, READ)

@@ -19,6 +19,7 @@ API_VERSION = 2
 _control = Path()
 _faults: dict[str, Any] = {}
 _failed: dict[int, int] = {}
+_given = 0
 
 
 def config(key: str, value: str) -> None:
@@ -45,7 +46,12 @@ def can_write(handle: int) -> bool:
 
 
 def pread(handle: int, buffer: bytearray, offset: int, flags: int) -> None:
+    global _given
     end = offset + len(buffer)
+    _given += len(buffer)
+    limit = _faults["vanish_after"]
+    if limit is not None and _given > limit and not (_control / "stays").exists():
+        (_control / "vanished").touch()
 
     def touches(kind: str) -> list[int]:
         return [index for index, (first, last) in enumerate(_faults[kind]) if offset < last and first < end]

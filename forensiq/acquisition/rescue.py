@@ -13,26 +13,32 @@ The order of work is that of GNU ddrescue (its manual, chapter "Algorithm"):
 
 So no sector is tried more than twice before the retries, and every good area has been read before the first bad one is
 worked on.
+
+With an order of work (:class:`OrderOfWork`) the first pass takes its stages one after the other, then all the rest;
+trimming and scraping follow it too. Whoever finds the order out reads through :meth:`Rescue.fetch`, so that nothing is
+read twice.
 """
 
 from __future__ import annotations
 
 import mmap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
 
 from forensiq.acquisition.reader import ReadJournal
 from forensiq.clock import monotonic
 from forensiq.errors import Interrupted, SourceLostError, SourceReadError
 from forensiq.images.base import RescueTarget
-from forensiq.model.extent import Extent
+from forensiq.model.extent import Extent, merge
 from forensiq.model.mapfile import MapfileState
 from forensiq.model.media_map import NOT_TRIED, READ, READ_AFTER_RETRY, RangeStatus, ReadStatus
 from forensiq.sources.base import Source
 from forensiq.streams.progress import Progress
 
-__all__ = ["HUNG", "SLOW", "UNSCRAPED", "UNTRIMMED", "Rescue", "RescueSettings"]
+__all__ = ["HUNG", "SLOW", "UNSCRAPED", "UNTRIMMED", "Fetch", "OrderOfWork", "Rescue", "RescueSettings", "Stage"]
 
 UNTRIMMED = RangeStatus(ReadStatus.SKIPPED, detail="untrimmed")
 UNSCRAPED = RangeStatus(ReadStatus.SKIPPED, detail="unscraped")
@@ -43,19 +49,44 @@ _MOST_SKIP = 1 << 30  # bytes; also a hundredth of the domain, but on small medi
 _LEAST_MOST = 32  # clusters
 _SLOW_S = 0.25  # seconds: a read that takes less is never slow, whatever the others take
 _SLOW_SHARE = 10
+_MOST_ALONE = 8 << 10  # bytes: more than this is not tried sector by sector before everything else is read
+
+Fetch = Callable[[int, int], bytes | None]
+"""Takes offset and length in bytes of the medium; returns the bytes, ``None`` where they cannot be had now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Places of the medium that come before the rest, in order. ``at_any_cost``: what is skipped in them is read before
+    the next stage, not at the end."""
+
+    extents: tuple[Extent, ...]
+    at_any_cost: bool = False
+
+
+class OrderOfWork(Protocol):
+    """Finds out, reading through the rescue, what is to come first; goes on when a stage has been copied."""
+
+    @property
+    def statement(self) -> str:
+        """What came of it, in words for the record."""
+        ...
+
+    def __call__(self, fetch: Fetch) -> Generator[Stage, None, None]:
+        """Yield the stages."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class RescueSettings:
     """How a rescue works. Sizes in bytes.
 
-    ``priority`` are extents of the medium that are copied first, in this order. ``checkpoint_s`` is how often, in
-    seconds, the state is saved.
+    ``order`` finds out what is copied first. ``checkpoint_s`` is how often, in seconds, the state is saved.
     """
 
     retries: int = 1
     cluster: int = 64 << 10
-    priority: tuple[Extent, ...] = ()
+    order: OrderOfWork | None = None
     checkpoint_s: float = 30.0
 
 
@@ -63,7 +94,8 @@ class Rescue:
     """One rescue of a domain of the medium into a target.
 
     ``base`` is the byte of the source that is byte 0 of the medium. ``save(state)`` makes what was reached
-    durable; it is called every now and then, and always before :meth:`run` ends or raises.
+    durable; it is called every now and then, and always before :meth:`run` ends or raises. ``read_stored`` gives what
+    was rescued before, the target's by default.
     """
 
     def __init__(
@@ -77,6 +109,7 @@ class Rescue:
         *,
         stop: threading.Event,
         save: Callable[[MapfileState], None],
+        read_stored: Callable[[int, memoryview], None] | None = None,
     ) -> None:
         self._source = source
         self._base = base
@@ -86,6 +119,8 @@ class Rescue:
         self._settings = settings
         self._stop = stop
         self._save = save
+        self._read_stored = read_stored or target.read_stored
+        self._domain = Extent(0, 0)
         self._sector = source.sector_size
         self._cluster = max(self._sector, settings.cluster // self._sector * self._sector)
         self._buffer = memoryview(mmap.mmap(-1, self._cluster))  # aligned, for O_DIRECT
@@ -102,16 +137,17 @@ class Rescue:
         try:
             with self._progress.nested("rescue: copying", domain.length, "rescue"):
                 self._progress.add("rescue", sum(part.length for part, each in self._within(domain) if each.is_data))
-                for extent in self._settings.priority:
-                    self._copy(extent.intersect(domain), 1, forward=True, skipping=True)
-                self._copy(domain, 1, forward=True, skipping=True)
-                self._copy(domain, 2, forward=False, skipping=True)
-                self._copy(domain, 3, forward=True, skipping=False, also=(SLOW,))
-                self._copy(domain, 4, forward=True, skipping=False, also=(SLOW, HUNG))
+                stages = self._stages(domain)
+                self._copy([domain], 1, forward=True, skipping=True)
+                self._copy([domain], 2, forward=False, skipping=True)
+                self._copy([domain], 3, forward=True, skipping=False, also=(SLOW,))
+                self._copy([domain], 4, forward=True, skipping=False, also=(SLOW, HUNG))
                 self._progress.phase = "rescue: trimming"
-                self._trim(domain)
+                for each in (*stages, domain):
+                    self._trim(each)
                 self._progress.phase = "rescue: scraping"
-                self._scrape(domain)
+                for each in (*stages, domain):
+                    self._scrape(each)
                 for number in range(self._settings.retries):
                     self._progress.phase = f"rescue: retrying, {number + 1} of {self._settings.retries}"
                     self._retry(domain, number + 1, forward=number % 2 == 0)
@@ -121,13 +157,49 @@ class Rescue:
 
     # --- phases
 
+    def _stages(self, domain: Extent) -> list[Extent]:
+        """Copy what comes first; return it."""
+        self._domain = domain
+        if self._settings.order is None:
+            return []
+        done: list[Extent] = []
+        with closing(self._settings.order(self.fetch)) as stages:
+            self._progress.phase = "rescue: reading the file system"
+            for stage in stages:
+                self._progress.phase = "rescue: copying what the file system uses"
+                whole = merge(each.aligned_out(self._cluster) for each in stage.extents)
+                places = [part for each in whole if (part := each.intersect(domain))]
+                self._copy(places, 1, forward=True, skipping=True)
+                if stage.at_any_cost:
+                    self._copy(places, 3, forward=True, skipping=False, also=(SLOW,))
+                done += places
+                self._progress.phase = "rescue: reading the file system"
+        self._progress.phase = "rescue: copying"
+        return done
+
     def _copy(
-        self, domain: Extent, number: int, *, forward: bool, skipping: bool, also: tuple[RangeStatus, ...] = ()
+        self,
+        places: Sequence[Extent],
+        number: int,
+        *,
+        forward: bool,
+        skipping: bool,
+        also: tuple[RangeStatus, ...] = (),
     ) -> None:
-        """Read what was not tried, and what is in ``also``."""
-        most = min(_MOST_SKIP, max(_LEAST_MOST * self._cluster, domain.length // 100 // self._cluster * self._cluster))
-        skip = self._cluster
-        rest = domain
+        """Read what was not tried of ``places`` (sorted; backwards a single one), and what is in ``also``."""
+        length = sum(each.length for each in places)
+        most = min(_MOST_SKIP, max(_LEAST_MOST * self._cluster, length // 100 // self._cluster * self._cluster))
+        skip, passed = self._cluster, 0
+        for place in places:
+            rest = Extent.between(max(place.offset, passed), place.end)
+            skip, reached = self._copy_place(rest, number, also, skip, most if skipping else 0, forward=forward)
+            passed = max(passed, reached)
+
+    def _copy_place(
+        self, rest: Extent, number: int, also: tuple[RangeStatus, ...], skip: int, most: int, *, forward: bool
+    ) -> tuple[int, int]:
+        """Copy one place; ``most`` of 0 skips nothing. Return the next skip, and up to where the last one reaches."""
+        passed = 0
         while piece := self._next_piece(rest, also, forward=forward):
             self._state = MapfileState(piece.offset, "?", number)
             started = monotonic()
@@ -137,7 +209,8 @@ class Rescue:
             if error is not None:
                 single = piece.length <= self._sector
                 self._journal.mark(piece, RangeStatus(ReadStatus.UNREADABLE, error.errno) if single else UNTRIMMED)
-            if (error is not None or slow) and skipping:
+            if (error is not None or slow) and most:
+                passed = rest.offset + skip
                 left, right = rest.split_at(rest.offset + skip if forward else max(rest.offset, rest.end - skip))
                 skipped, rest = (left, right) if forward else (right, left)
                 if slow:
@@ -145,6 +218,7 @@ class Rescue:
                 skip = min(2 * skip, most)
             elif error is None:
                 skip = self._cluster
+        return skip, passed
 
     def _next_piece(self, rest: Extent, also: tuple[RangeStatus, ...], *, forward: bool) -> Extent | None:
         """Return what is to be read next of ``rest``: a cluster, on the grid, or what is left of one."""
@@ -183,6 +257,32 @@ class Rescue:
             for sector in _sectors(block, self._sector, forward=forward):
                 self._state = MapfileState(sector.offset, "-", number)
                 self._settle(sector, READ_AFTER_RETRY)
+
+    # --- reads on behalf of the order of work
+
+    def fetch(self, offset: int, length: int) -> bytes | None:
+        """Return bytes of the medium, rescued now where they were not before; see :data:`Fetch`.
+
+        What was found bad is tried sector by sector, once, where not much is asked for.
+        """
+        wanted = Extent(offset, length)
+        known = wanted.aligned_out(self._sector).intersect(self._domain)
+        self._copy([known.aligned_out(self._cluster).intersect(self._domain)], 1, forward=True, skipping=False)
+        if known.length <= _MOST_ALONE:
+            for part, _ in self._within(known, ReadStatus.SKIPPED):
+                for sector in _sectors(part, self._sector, forward=True):
+                    self._settle(sector, READ)
+        if any(not state.is_data for _, state in self._within(known)):
+            return None
+        buffer = memoryview(bytearray(length))
+        for part in wanted.minus(self._domain):  # in the image already, so it can be read
+            view = buffer[part.offset - offset : part.end - offset]
+            if self._journal.attempt(self._source, self._base + part.offset, view, direct=False) is not None:
+                return None
+        inside = wanted.intersect(self._domain)
+        if inside:
+            self._read_stored(inside.offset, buffer[inside.offset - offset : inside.end - offset])
+        return bytes(buffer)
 
     # --- pieces of work
 

@@ -46,8 +46,8 @@ class RescueSetup:
     """What a rescue needs besides source and plan.
 
     ``target`` takes the bytes; ``save`` makes the map that belongs to it durable; ``known`` is that map from an earlier
-    sitting. ``at_once`` rescues from the first byte on, whatever the state of the drive: with a priority of extents, or
-    a drive known to fail.
+    sitting. ``at_once`` rescues from the first byte on, whatever the state of the drive: with an order of work, or a
+    drive known to fail.
     """
 
     target: RescueTarget
@@ -141,8 +141,13 @@ class RescueReader:
             setup.settings,
             stop=setup.stop,
             save=self._save,
+            read_stored=lambda offset, buffer: self._serve(Extent(offset, len(buffer)), buffer),
         )
-        rescue.run(domain)
+        try:
+            rescue.run(domain)
+        finally:
+            if setup.settings.order is not None:
+                self._journal.strategy += f"; {setup.settings.order.statement}"
         for part, state in self._journal.media_map.ranges(within=domain):
             if not state.is_data:
                 setup.target.clear(part)

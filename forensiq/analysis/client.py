@@ -22,7 +22,7 @@ import forensiq
 from forensiq.analysis.opening import ImageRef
 from forensiq.clock import monotonic
 from forensiq.errors import ForensiqError, ImageFormatError, MissingSegmentError, SourceError
-from forensiq.streams.frames import ENTRIES_DONE, HEADER, LARGEST_FRAME, FrameKind, SharedCells
+from forensiq.streams.frames import ENTRIES_DONE, HEADER, LARGEST_FRAME, NEED, NEEDED, FrameKind, SharedCells
 
 __all__ = ["RequestFailed", "Worker", "WorkerDied", "WorkerPlace"]
 
@@ -31,6 +31,7 @@ _STALL = 60.0
 _UNSAFE = re.compile(rb"[^\x20-\x7e\n]")
 _UNSAFE_TEXT = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
 _READ = 1 << 20
+_MOST_SERVED = 16 << 20
 _ERRORS = {each.__name__: each for each in (ImageFormatError, MissingSegmentError, SourceError)}
 
 
@@ -74,6 +75,7 @@ class Worker:
         ``memory`` in bytes, ``stall`` in seconds. Raises what opening the image raises, or :class:`WorkerDied`.
         """
         self._stall = stall
+        self._served = served = reference.served
         self._buffer = bytearray()
         self._shared = SharedCells()
         self._cells = self._shared.cells
@@ -100,6 +102,7 @@ class Worker:
             "sector_size": reference.sector_size,
             "progress": self._shared.descriptor,
             "memory": memory,
+            "served": None if served is None else [served.size, served.sector_size],
         }
         try:
             self._send(start)
@@ -170,6 +173,26 @@ class Worker:
             raise self._dead() from None
 
     def _frame(self) -> tuple[FrameKind, bytes]:
+        """Return the next frame that is an answer; reads that the worker needs are done meanwhile."""
+        while (frame := self._next_frame())[0] is FrameKind.NEED:
+            self._serve(frame[1])
+        return frame
+
+    def _serve(self, payload: bytes) -> None:
+        served = self._served
+        if served is None or len(payload) != NEED.size:
+            raise WorkerDied("broke the protocol", self.place())
+        offset, length = NEED.unpack(payload)
+        if length > _MOST_SERVED or offset + length > served.size:
+            raise WorkerDied("broke the protocol", self.place())
+        data = served.read(offset, length)
+        try:
+            self._input.write(NEEDED.pack(-1 if data is None else len(data)) + (data or b""))
+            self._input.flush()
+        except BrokenPipeError:
+            raise self._dead() from None
+
+    def _next_frame(self) -> tuple[FrameKind, bytes]:
         self._fill(HEADER.size)
         length, number = HEADER.unpack_from(self._buffer)
         if length > LARGEST_FRAME or number not in set(FrameKind):

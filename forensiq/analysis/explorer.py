@@ -133,8 +133,12 @@ class Explorer:
                 self._pools[number] = (container.offset, int(each["block"]), bool(each["encrypted"]))
         return replace(system, volumes=tuple(rows))
 
-    def state(self, volume: Volume) -> VolumeState:
-        """Find out whether a volume can be looked into, by asking The Sleuth Kit; a crash of it is a reason too."""
+    def state(self, volume: Volume, *, as_recognised: bool = False) -> VolumeState:
+        """Find out whether a volume can be looked into, by asking The Sleuth Kit; a crash of it is a reason too.
+
+        ``as_recognised`` opens it as what it was recognised to be and as nothing else: few reads, where The Sleuth Kit
+        left to itself searches the whole medium for one kind of file system.
+        """
         encrypted = volume.content(ContentKind.ENCRYPTION)
         if encrypted is not None:
             return VolumeState(volume, (), f"encrypted ({encrypted.name}): its files cannot be listed without the key")
@@ -143,7 +147,7 @@ class Explorer:
         candidates = [FileSystemRef(volume)]
         if pool is not None:
             candidates = [FileSystemRef(volume, pool_offset=pool[0], pool_block=pool[1])]
-        elif len(names) > 1:
+        elif len(names) > 1 or as_recognised:
             candidates = [FileSystemRef(volume, name) for name in names]
         opened: list[FileSystemRef] = []
         failures: list[str] = []

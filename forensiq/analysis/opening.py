@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,19 @@ from forensiq.images import format_of, open_image
 from forensiq.images.base import EvidenceImage
 from forensiq.images.raw import RawImage
 
-__all__ = ["ImageRef", "open_reference"]
+__all__ = ["ImageRef", "ServedMedium", "open_reference"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServedMedium:
+    """A medium that a worker does not open: every read of it is done by the parent. Sizes in bytes.
+
+    ``read(offset, length)`` returns the bytes, ``None`` where they cannot be read. What it raises ends the question.
+    """
+
+    size: int
+    sector_size: int
+    read: Callable[[int, int], bytes | None]
 
 
 _LENIENT = frozenset({"e01", "ex01"})
@@ -17,12 +30,16 @@ _LENIENT = frozenset({"e01", "ex01"})
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """An image by path. ``sector_size`` (bytes) overrides what it says of itself, for raw images of 4Kn drives."""
+    """An image by path. ``sector_size`` (bytes) overrides what it says of itself, for raw images of 4Kn drives.
+
+    With ``served`` the path is a name only, and nothing is opened.
+    """
 
     path: str
     format: str | None = None
     segments_in: tuple[str, ...] = ()
     sector_size: int | None = None
+    served: ServedMedium | None = None
 
 
 def open_reference(reference: ImageRef) -> EvidenceImage:

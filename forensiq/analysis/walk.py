@@ -91,6 +91,7 @@ class Walk:
         *,
         recovery: bool = True,
         recurse: bool = True,
+        orphans: bool = True,
         body: str | None = None,
     ) -> None:
         self._fs = fs
@@ -101,6 +102,7 @@ class Walk:
         self._progress = progress
         self._skip = skip
         self._recurse = recurse
+        self._hunt = orphans
         self._body = body
         self._head = f'{{"partition":{partition},"partition_offset":{partition_offset},"path":'
         self._judge = RecoveryJudge(fs) if recovery else None
@@ -126,7 +128,7 @@ class Walk:
         stack: list[_Level] = []
         on_way: set[int] = set()
         self._enter(stack, on_way, root, path, exact, orphan=root == self._orphans)
-        if not stack and start is None and self._recurse:
+        if not stack and start is None and self._recurse and self._hunt:
             # Without its root a file system still has inodes; the library finds those that no name leads to.
             self._emit(
                 self._without_metadata("/$OrphanFiles", None, self._orphans, _VIRTUAL_DIRECTORY, 1, orphan=False)
@@ -245,6 +247,7 @@ class Walk:
                 and kind in _NAME_DIRECTORIES
                 and (flags & _ALLOCATED or meta_flags & _UNALLOCATED)
                 and name not in _DOTS
+                and (self._hunt or address != orphans)
             ):
                 if address in on_way:
                     self._report(address, path, "a folder that contains itself: not entered again")

@@ -39,7 +39,11 @@ def walker(session: Session, request: Request, emit: Callable[[str], None]) -> W
     if isinstance(fs, NativeFileSystem):
         return NativeWalk(fs, *place, given, report, session.cells, skip, recurse=recurse, body=body)
     recovery = bool(request.get("recovery", True))
-    return Walk(fs, *place, given, report, Progress(session.cells), skip, recurse=recurse, recovery=recovery, body=body)
+    orphans = bool(request.get("orphans", True))
+    moved = Progress(session.cells)
+    return Walk(
+        fs, *place, given, report, moved, skip, recurse=recurse, recovery=recovery, orphans=orphans, body=body
+    )  # fmt: skip
 
 
 def run_walk(session: Session, request: Request, walk: Walk | NativeWalk) -> None:

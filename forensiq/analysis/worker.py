@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from forensiq.analysis.opening import ImageRef, open_reference
+from forensiq.analysis.requested import RequestedMedium
 from forensiq.analysis.sandbox import enter_sandbox
 from forensiq.errors import ForensiqError
 from forensiq.images.base import EvidenceImage
@@ -95,16 +96,20 @@ class Channel:
 
 
 def _readable(image: EvidenceImage, reference: ImageRef) -> set[str]:
-    """What stays readable: the image, Python with its packages, the system's libraries, forensiq itself."""
+    """Return where the image is."""
     first = Path(reference.path).resolve()
     places = {str(first.parent if first.is_file() else first), *reference.segments_in}
-    places |= {str((first.parent / segment.path).resolve().parent) for segment in image.segments}
-    places |= {path for path in sys.path if path}
+    return places | {str((first.parent / segment.path).resolve().parent) for segment in image.segments}
+
+
+def _program() -> set[str]:
+    """Return what is needed besides: Python with its packages, the system's libraries, forensiq itself."""
+    places = {path for path in sys.path if path}
     places |= {sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
     return places | {"/lib", "/lib64", "/usr/lib", "/usr/lib64", sys.base_prefix, "/dev/null", "/dev/urandom"}
 
 
-def _serve(image: EvidenceImage, channel: Channel, cells: memoryview, requests: BinaryIO) -> None:
+def _serve(image: EvidenceImage | RequestedMedium, channel: Channel, cells: memoryview, requests: BinaryIO) -> None:
     # Imported late, inside the sandbox: this is where the C library is loaded.
     from forensiq.analysis.file_system_error import FileSystemError
     from forensiq.analysis.requests import HANDLERS
@@ -136,13 +141,20 @@ def main() -> None:
     start = json.loads(requests.readline())
     cells = SharedCells(start["progress"]).cells
     channel = Channel(out, cells)
+    if start["served"] is not None:
+        size, sector_size = start["served"]
+        report = enter_sandbox(_program(), start["memory"])
+        facts = {"size": size, "sector_size": sector_size, "format": "served"}
+        channel.value(FrameKind.VALUE, {"sandbox": asdict(report), **facts})
+        _serve(RequestedMedium(size, sector_size, out, requests), channel, cells, requests)
+        return
     reference = ImageRef(start["path"], start["format"], tuple(start["segments_in"]), start["sector_size"])
     try:
         image = open_reference(reference)
     except ForensiqError as error:
         channel.value(FrameKind.FAILED, {"kind": type(error).__name__, "message": error.message})
         return
-    report = enter_sandbox(_readable(image, reference), start["memory"])
+    report = enter_sandbox(_readable(image, reference) | _program(), start["memory"])
     size = {"size": image.size, "sector_size": reference.sector_size or image.sector_size, "format": image.format}
     channel.value(FrameKind.VALUE, {"sandbox": asdict(report), **size})
     _serve(image, channel, cells, requests)

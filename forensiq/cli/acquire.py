@@ -18,9 +18,10 @@ from forensiq.cli.acquire_options import (
     image_options,
     metadata,
     place,
+    reading_options,
 )
 from forensiq.cli.acquire_view import show_end, show_plan, show_start
-from forensiq.cli.options import OFFSET, PATH, STEM, forensiq_command
+from forensiq.cli.options import OFFSET, STEM, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.errors import ExitCode
 from forensiq.procedures.acquire import acquire, exit_code_of, plan_only
@@ -60,9 +61,7 @@ __all__ = ["command"]
 @click.option("--no-probe", is_flag=True, help="Send no identify or SMART command to the drive.")
 @click.option("--allow-writable", is_flag=True, help="Go on where the kernel's read-only flag cannot be set.")
 @click.option("--restore-flag", is_flag=True, help="Put the kernel's read-only flag back as it was, at the end.")
-@click.option("--read-timeout", type=float, metavar="SECONDS", help="Give up a read that takes longer.")
-@click.option("--continue-ddrescue", type=(PATH, PATH), metavar="IMAGE MAP", help="Go on from ddrescue's.")
-@click.option("--reread", is_flag=True, help="Read the source a second time and list what reads differently.")
+@reading_options
 @click.option("--resume", is_flag=True, help="Go on with an acquisition that was interrupted; start one else.")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, write nothing.")
 def command(run: Run, source: str, output: Path | None, format_: str, **given: Any) -> ExitCode:  # noqa: ANN401
@@ -88,6 +87,7 @@ def command(run: Run, source: str, output: Path | None, format_: str, **given: A
         verify=not given["no_verify"],
         read_timeout=given["read_timeout"],
         ddrescue=given["continue_ddrescue"],
+        priority=given["priority"],
         reread=given["reread"],
         resume=given["resume"],
         allow_low_space=given["allow_low_space"],

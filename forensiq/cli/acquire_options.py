@@ -27,6 +27,7 @@ __all__ = [
     "image_options",
     "metadata",
     "place",
+    "reading_options",
 ]
 
 DEFAULT_BLOCKS = "16MiB"
@@ -107,6 +108,18 @@ image_options = _apply(_IMAGE)
 """How the image is written: compression, segments, digests, a second copy, verification."""
 case_fields = _apply(_CASE_FIELDS)
 """What the image says of the case."""
+
+_READING = (
+    click.option("--read-timeout", type=float, metavar="SECONDS", help="Give up a read that takes longer."),
+    click.option(
+        "--priority", type=click.Choice(["none", "metadata"]), default="none", show_default=True,
+        help="metadata: save what the file systems use first (tables, directories, files), then the rest.",
+    ),
+    click.option("--continue-ddrescue", type=(PATH, PATH), metavar="IMAGE MAP", help="Go on from ddrescue's."),
+    click.option("--reread", is_flag=True, help="Read the source a second time and list what reads differently."),
+)  # fmt: skip
+reading_options = _apply(_READING)
+"""How a source that may fail is read."""
 
 
 def algorithms(hashes: tuple[HashAlgorithm, ...]) -> tuple[HashAlgorithm, ...]:

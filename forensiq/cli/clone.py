@@ -17,6 +17,7 @@ from forensiq.cli.acquire_options import (
     case_options,
     command_line,
     metadata,
+    reading_options,
 )
 from forensiq.cli.acquire_view import show_end, show_plan, show_start
 from forensiq.cli.options import HASH, OFFSET, PATH, forensiq_command
@@ -73,6 +74,7 @@ __all__ = ["command"]
 @case_options
 @click.option("--offset", type=OFFSET, help="Start of the part to clone (bytes, or sectors as 63s).")
 @click.option("--length", type=OFFSET, help="Length of the part to clone.")
+@reading_options
 @click.option("--no-verify", is_flag=True, help="Do not read the target back and verify it.")
 @click.option("--blocker", metavar="TEXT", help="External write blocker: make, model, serial number; for the record.")
 @click.option("--no-probe", is_flag=True, help="Send no identify or SMART command to the source.")
@@ -100,6 +102,10 @@ def command(run: Run, source: str, target: str, record: Path | None, **given: An
         length=given["length"],
         retries=given["retries"],
         verify=not given["no_verify"],
+        read_timeout=given["read_timeout"],
+        ddrescue=given["continue_ddrescue"],
+        priority=given["priority"],
+        reread=given["reread"],
         resume=given["resume"],
         allow_writable=given["allow_writable"],
         restore_flag=given["restore_flag"],

@@ -122,6 +122,8 @@ def plan_job(request: AcquireRequest, evidence: Evidence, target: HeldTarget | N
     if state is not None:
         refuse_other_source(state, source)
         request = continued(request, state)
+    if evidence.image is not None and request.priority != "none":
+        raise UsageError("--priority is for drives that may fail: an image is copied in its own order")
     origin = origin_of(evidence.image)
     offset, length = part_of(request, evidence)
     if target is not None and target.facts.truncated:

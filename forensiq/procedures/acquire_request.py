@@ -52,8 +52,9 @@ class AcquireRequest:
     ``output`` is a path stem. ``segment_size`` of ``None`` is the format's own default. ``set_identifier`` (a UUID) and
     ``metadata.acquired`` are random and now by default; given, the same source gives the same bytes. ``read_timeout``
     (seconds) gives up a read that does not return; ``ddrescue`` is image and map of a rescue by GNU ddrescue to go on
-    from; ``reread`` looks at the source a second time. ``spill`` are folders where the image at ``output`` goes on, one
-    after the other, when its destination is full. ``command`` is the command line as it was typed.
+    from; ``priority`` is ``none`` or ``metadata`` (what the file systems use comes first); ``reread`` looks at the
+    source a second time. ``spill`` are folders where the image at ``output`` goes on, one after the other, when its
+    destination is full. ``command`` is the command line as it was typed.
     ``practice_faults`` are areas that are made to fail, for practice.
     """
 
@@ -72,6 +73,7 @@ class AcquireRequest:
     retries: int = 1
     read_timeout: float | None = None
     ddrescue: tuple[Path, Path] | None = None
+    priority: str = "none"
     reread: bool = False
     verify: bool = True
     resume: bool = False

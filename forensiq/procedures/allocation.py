@@ -14,10 +14,10 @@ from forensiq.analysis.opening import ImageRef
 from forensiq.errors import Interrupted
 from forensiq.model.allocation import Allocation, AllocationClass, ClassifiedExtent, VolumeAllocation, classify
 from forensiq.model.extent import Extent, merge, subtract
-from forensiq.model.listing import Volume, VolumeKind
+from forensiq.model.listing import Volume, VolumeKind, VolumeSystem
 from forensiq.streams.frames import FrameKind
 
-__all__ = ["EDGE_BEFORE", "EDGE_BEHIND", "allocation_of"]
+__all__ = ["EDGE_BEFORE", "EDGE_BEHIND", "allocation_in", "allocation_of"]
 
 EDGE_BEFORE = 16 << 20
 """Bytes at the start of the medium of which what lies in no partition is a boot area: boot loaders live there."""
@@ -46,22 +46,31 @@ def allocation_of(reference: ImageRef, *, stop: threading.Event | None = None) -
     format ``raw``, with its sector size. Raises what opening the image raises, and
     :class:`~forensiq.errors.Interrupted` when ``stop`` is set.
     """
+    with Explorer(reference) as explorer:
+        return allocation_in(explorer, explorer.volumes(), stop=stop)
+
+
+def allocation_in(
+    explorer: Explorer, system: VolumeSystem, *, as_recognised: bool = False, stop: threading.Event | None = None
+) -> Allocation:
+    """As :func:`allocation_of`, of a medium that is open and whose volumes are known.
+
+    ``as_recognised`` opens file systems with few reads, see :meth:`~forensiq.analysis.explorer.Explorer.state`.
+    """
     found: list[_Found] = []
     volumes: list[VolumeAllocation] = []
-    with Explorer(reference) as explorer:
-        system = explorer.volumes()
-        for volume in system.volumes:
-            if stop is not None and stop.is_set():
-                raise Interrupted("stopped while it looked for the space in use")
-            place = _inside(volume, system.size)
-            if not place:
-                continue
-            if volume.kind is VolumeKind.TABLE:
-                found.append((place, AllocationClass.TABLE))
-            elif volume.kind in (VolumeKind.PARTITION, VolumeKind.WHOLE_MEDIUM):
-                parts, row = _volume(explorer, volume, place)
-                found += parts
-                volumes.append(row)
+    for volume in system.volumes:
+        if stop is not None and stop.is_set():
+            raise Interrupted("stopped while it looked for the space in use")
+        place = _inside(volume, system.size)
+        if not place:
+            continue
+        if volume.kind is VolumeKind.TABLE:
+            found.append((place, AllocationClass.TABLE))
+        elif volume.kind in (VolumeKind.PARTITION, VolumeKind.WHOLE_MEDIUM):
+            parts, row = _volume(explorer, volume, place, as_recognised=as_recognised)
+            found += parts
+            volumes.append(row)
     covered = merge([extent for extent, _ in found])
     edges = (Extent(0, min(EDGE_BEFORE, system.size)), Extent.between(max(0, system.size - EDGE_BEHIND), system.size))
     found += [(extent, AllocationClass.BOOT) for extent in subtract(edges, covered)]
@@ -75,8 +84,10 @@ def _inside(volume: Volume, size: int) -> Extent:
     return Extent.between(min(volume.offset, size), min(volume.end, size))
 
 
-def _volume(explorer: Explorer, volume: Volume, place: Extent) -> tuple[list[_Found], VolumeAllocation]:
-    state = explorer.state(volume)
+def _volume(
+    explorer: Explorer, volume: Volume, place: Extent, *, as_recognised: bool
+) -> tuple[list[_Found], VolumeAllocation]:
+    state = explorer.state(volume, as_recognised=as_recognised)
     reason = state.reason
     answers: list[_Answer] = []
     for fs in state.file_systems:

@@ -20,6 +20,7 @@ from forensiq.images.raw_writer import RawWriter
 from forensiq.model.media_map import MediaMap
 from forensiq.procedures.acquire_job import AcquisitionJob
 from forensiq.procedures.evidence import Evidence
+from forensiq.procedures.priority import FileSystemOrder
 from forensiq.procedures.session import Session
 from forensiq.sources.base import Source
 from forensiq.sources.expendable import ExpendableSource
@@ -61,6 +62,9 @@ class Reading:
             self._earlier = _earlier(*job.request.ddrescue, job)
         self._in_order = evidence.image is not None
         self._target = self._choose_target(session)
+        self._order: FileSystemOrder | None = None
+        if job.request.priority == "metadata":
+            self._order = FileSystemOrder(job.plan.extent.length, job.plan.sector_size)
 
     def _choose_target(self, session: Session) -> RescueTarget:
         only = session.writers[0] if len(session.writers) == 1 else None
@@ -88,10 +92,11 @@ class Reading:
         return RescueSetup(
             target=self._target,
             save=map_saver(self._map_path, "What the rescue has got so far; positions are bytes of the medium."),
-            settings=RescueSettings(retries=job.plan.retries),
+            settings=RescueSettings(retries=job.plan.retries, order=self._order),
             stop=self._stop,
             known=load_map(self._map_path, job.plan.extent.length) if resumed else None,
             earlier=self._earlier,
+            at_once=self._order is not None,
         )
 
     def __enter__(self) -> Self:

@@ -11,10 +11,14 @@ import os
 import struct
 from enum import IntEnum
 
-__all__ = ["HEADER", "LARGEST_FRAME", "FrameKind", "FrameWriter", "SharedCells"]
+__all__ = ["HEADER", "LARGEST_FRAME", "NEED", "NEEDED", "FrameKind", "FrameWriter", "SharedCells"]
 
 HEADER = struct.Struct("<IB")
 LARGEST_FRAME = 8 * 1024 * 1024
+NEED = struct.Struct("<QQ")
+"""Payload of :attr:`FrameKind.NEED`: offset and length in bytes."""
+NEEDED = struct.Struct("<q")
+"""The parent's answer to it: the number of bytes that follow, -1 where they cannot be read."""
 
 
 class FrameKind(IntEnum):
@@ -34,6 +38,8 @@ class FrameKind(IntEnum):
     """A JSON object: the request failed (``message``, ``kind``)."""
     TEXT = 7
     """Lines of UTF-8 text without control characters, each ended by a line feed."""
+    NEED = 8
+    """The worker needs bytes of a medium that the parent reads for it; the answer comes on its input."""
 
 
 class FrameWriter:

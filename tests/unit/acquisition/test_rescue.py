@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import threading
+from collections.abc import Generator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from forensiq.acquisition.pipeline import ResumePoint, run_pipeline
 from forensiq.acquisition.plan import plan_acquisition
 from forensiq.acquisition.reader import ReadJournal, ReadStrategy
-from forensiq.acquisition.rescue import RescueSettings
+from forensiq.acquisition.rescue import Fetch, RescueSettings, Stage
 from forensiq.acquisition.rescue_reader import EarlierRescue, RescueReader, RescueSetup
 from forensiq.acquisition.rescue_store import RescueStore, load_map, map_saver
 from forensiq.acquisition.result import PipelineResult
@@ -182,16 +183,66 @@ def test_a_healthy_drive_is_read_in_order_and_makes_no_store(tmp_path: Path) -> 
     assert result.reading.strategy == "in order"
 
 
-def test_priorities_come_first(tmp_path: Path) -> None:
+class Order:
+    """Reads as a parser would, then asks for places."""
+
+    statement = "as the test wants it"
+
+    def __init__(self, reads: list[Extent], stages: list[Stage]) -> None:
+        self.reads = reads
+        self.stages = stages
+        self.got: list[bytes | None] = []
+
+    def __call__(self, fetch: Fetch) -> Generator[Stage, None, None]:
+        self.got += [fetch(each.offset, each.length) for each in self.reads]
+        yield from self.stages
+
+
+def test_what_the_order_of_work_asks_for_comes_first_and_nothing_is_read_twice(tmp_path: Path) -> None:
     data = media(1 << 20)
-    wanted = (Extent(900_000 // SECTOR * SECTOR, 10 * SECTOR), Extent(100 * SECTOR, 3 * SECTOR))
+    places = [Extent(220 * CLUSTER, 2 * CLUSTER), Extent(100 * CLUSTER, CLUSTER)]
+    reads = [Extent(50 * CLUSTER + 7, 30), Extent(50 * CLUSTER - 3, 600)]
+    order = Order(reads, [Stage((each,)) for each in places])
     source = FaultySource(MemorySource(data))
     writer = MemoryWriter()
-    settings_of = RescueSettings(cluster=CLUSTER, priority=wanted)
-    assert acquire(source, tmp_path, writer, at_once=True, settings=settings_of).complete
+    settings_of = RescueSettings(cluster=CLUSTER, order=order)
+    result = acquire(source, tmp_path, writer, at_once=True, settings=settings_of)
+    assert result.complete
     assert bytes(writer.stored) == data
-    first = merge(Extent(event.offset, event.length) for event in source.events[:3])
-    assert first == merge(wanted)
+    assert order.got == [data[each.offset : each.end] for each in reads]
+    first = [event.offset // CLUSTER for event in source.events[:5]]
+    assert first == [50, 49, 220, 221, 100]
+    assert sum(event.length for event in source.events) == len(data)
+    assert result.reading.strategy == "rescue from byte 0 on; as the test wants it"
+
+
+def test_the_order_of_work_gets_the_good_sectors_beside_a_bad_one(tmp_path: Path) -> None:
+    data = media(1 << 20)
+    bad = [Extent(50 * CLUSTER + 3 * SECTOR, SECTOR)]
+    inside = Extent(50 * CLUSTER, CLUSTER)
+    reads = [Extent(inside.offset + 4 * SECTOR, 2 * SECTOR), inside, Extent(inside.offset, SECTOR)]
+    order = Order(reads, [Stage((inside,), at_any_cost=True)])
+    truth = map_of(len(data), bad)
+    writer = MemoryWriter()
+    settings_of = RescueSettings(cluster=CLUSTER, order=order, retries=0)
+    result = acquire(FaultySource(MemorySource(data), truth), tmp_path, writer, at_once=True, settings=settings_of)
+    assert result.complete
+    assert result.media_map == truth
+    assert bytes(writer.stored) == filled(data, tuple(bad))
+    assert order.got == [data[reads[0].offset : reads[0].end], None, data[inside.offset : inside.offset + SECTOR]]
+
+
+def test_a_skip_reaches_over_the_places_of_a_stage(tmp_path: Path) -> None:
+    data = media(1 << 20)
+    bad = [Extent(40 * CLUSTER, 60 * CLUSTER)]
+    stage = Stage(tuple(Extent(number * CLUSTER, CLUSTER) for number in range(0, 200, 2)))
+    source = FaultySource(MemorySource(data), map_of(len(data), bad))
+    writer = MemoryWriter()
+    settings_of = RescueSettings(cluster=CLUSTER, order=Order([], [stage]), retries=0)
+    assert acquire(source, tmp_path, writer, at_once=True, settings=settings_of).complete
+    assert bytes(writer.stored) == filled(data, tuple(bad))
+    last = next(number for number, event in enumerate(source.events) if event.offset == 198 * CLUSTER)
+    assert sum(event.failed for event in source.events[:last]) <= 6  # of the 30 places in the bad area
 
 
 def test_slow_areas_are_left_for_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
