@@ -12,6 +12,7 @@ from forensiq.analysis.requested import RequestedMedium
 from forensiq.analysis.tsk import TskFileSystem, TskImage, TskPool, library
 from forensiq.analysis.window import Window
 from forensiq.analysis.worker import Channel
+from forensiq.images.base import EvidenceImage
 from forensiq.images.scope_map import inherited_scope
 
 __all__ = ["READS", "OpenFileSystem", "Request", "Session"]
