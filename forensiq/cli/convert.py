@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from forensiq.cli.acquire_options import (
     algorithms,
@@ -26,7 +27,7 @@ from forensiq.errors import ExitCode
 from forensiq.procedures.acquire import exit_code_of
 from forensiq.procedures.acquire_job import PlanFacts
 from forensiq.procedures.acquire_request import AcquireRequest
-from forensiq.procedures.convert import convert
+from forensiq.procedures.convert import CONVERT_FORMATS, convert, default_compression
 from forensiq.procedures.progress import Progress
 
 __all__ = ["command"]
@@ -35,21 +36,33 @@ __all__ = ["command"]
 @forensiq_command("convert", example="forensiq convert evidence/ITEM-1.E01 work/ITEM-1 --format raw")
 @click.argument("image")
 @click.argument("output", type=STEM, required=False)
-@click.option("--format", "format_", type=click.Choice(["e01", "raw"]), required=True, help="The new format.")
+@click.option("--format", "format_", type=click.Choice(CONVERT_FORMATS), required=True, help="The new format.")
+@click.option("--resume", is_flag=True, help="Go on after an interruption; formats other than e01 and raw begin anew.")
 @image_options
 @case_fields
 @case_options
-def command(run: Run, image: str, output: Path | None, format_: str, **given: Any) -> ExitCode:  # noqa: ANN401
+def command(
+    run: Run,
+    image: str,
+    output: Path | None,
+    format_: str,
+    resume: bool,
+    **given: Any,  # noqa: ANN401
+) -> ExitCode:
     """Store the medium of IMAGE in another format; digests are carried over and checked.
 
-    OUTPUT is a path without ending. Case fields are those of IMAGE, unless others are given.
+    OUTPUT is a path without ending for e01 and raw, else the file (out.vmdk). vmdk grows with what it holds
+    (monolithicSparse), vmdk-stream is compressed (streamOptimized); vhd grows, vhd-fixed does not; qcow2 is compressed
+    with --compression fast or best. iso is for media with sectors of 2048 bytes. Case fields are those of IMAGE, unless
+    others are given.
     """
     case = case_choice(given)
     request = AcquireRequest(
         source=image,
         output=place(output, case),
         format=format_,
-        compression=given["compression"],
+        compression=_compression(format_, given["compression"]),
+        resume=resume,
         segment_size=given["segment_size"],
         algorithms=algorithms(given["hashes"]),
         metadata=metadata(given, given["acquired_at"]),
@@ -80,3 +93,8 @@ def command(run: Run, image: str, output: Path | None, format_: str, **given: An
     else:
         show_end(run, record)
     return exit_code_of(record)
+
+
+def _compression(image_format: str, given: str) -> str:
+    source = click.get_current_context().get_parameter_source("compression")
+    return default_compression(image_format) if source is ParameterSource.DEFAULT else given

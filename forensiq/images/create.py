@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from forensiq.clock import parse_rfc3339
 from forensiq.errors import UsageError
 from forensiq.images.base import ImageWriter
 from forensiq.images.clone import CloneTarget, CloneWriter
+from forensiq.images.container_file import ContainerConfig, ContainerWriter
+from forensiq.images.containers import CONTAINERS, container_path
 from forensiq.images.ewf import layout
 from forensiq.images.ewf.chunk import Compression
 from forensiq.images.ewf.config import DEFAULT_SEGMENT_SIZE, EwfConfig, segment_count_worst_case, worst_case_size
@@ -171,6 +174,56 @@ def _clone_resumed(settings: ImageSettings, limit: int | None, durable: int, res
     return Resumed(writer, writer.written, writer.stored_media())
 
 
+def _container_writer(settings: ImageSettings) -> ContainerWriter:
+    kind = CONTAINERS[settings.format]
+    _check_container(settings)
+    created = settings.metadata.system_time or settings.metadata.acquired
+    writer = kind.writer(
+        ContainerConfig(
+            path=container_path(settings.format, settings.stem),
+            media_size=settings.media_size,
+            sector_size=settings.sector_size,
+            compression=settings.compression,
+            segment_hash=settings.segment_hash,
+            identifier=(settings.set_identifier or uuid.uuid4()).bytes,
+            created=int(parse_rfc3339(created).timestamp()) if created else 0,
+        )
+    )
+    writer.notes = kind.notes(settings.format, settings.sector_size)
+    return writer
+
+
+def _check_container(settings: ImageSettings) -> None:
+    if settings.segment_size is not None or settings.spill:
+        raise UsageError(
+            f"{settings.format} is one file: it cannot be split, or go on in another folder",
+            hint="e01 and raw can",
+            format=settings.format,
+        )
+    kind = CONTAINERS[settings.format]
+    kind.check(settings.format, settings.media_size, settings.sector_size, settings.compression)
+
+
+def _container_again(settings: ImageSettings, limit: int | None, durable: int, rescued: bool) -> Resumed:
+    del limit, durable, rescued  # nothing of an unfinished one can be used
+    writer = _container_writer(settings)
+    writer.begin_again()
+    return Resumed(writer, 0, writer.stored_media())
+
+
+def _container_worst_case(settings: ImageSettings) -> WorstCase:
+    _check_container(settings)
+    size = CONTAINERS[settings.format].worst(settings.media_size)
+    return WorstCase(size, 1, size)
+
+
+def _container_format(name: str) -> _Format:
+    kind = CONTAINERS[name]
+    return _Format(
+        lambda _: kind.chunk_size, _container_writer, _container_again, _container_worst_case, pads_sectors=True
+    )
+
+
 WRITABLE: Mapping[str, _Format] = {
     "e01": _Format(
         lambda sector: _SECTORS_PER_CHUNK * sector,
@@ -183,6 +236,7 @@ WRITABLE: Mapping[str, _Format] = {
     "clone": _Format(
         lambda _: CloneWriter.chunk_size, _clone_writer, _clone_resumed, lambda _: WorstCase(0, 1, 0), False
     ),
+    **{name: _container_format(name) for name in CONTAINERS},
 }
 
 

@@ -38,6 +38,7 @@ from forensiq.procedures.acquisition_record import Observed, make_record
 from forensiq.procedures.case_choice import bind_acquisition, placed_in_case
 from forensiq.procedures.clone_check import verify_clone
 from forensiq.procedures.clone_target import hold_target
+from forensiq.procedures.convert_check import is_container, verify_converted
 from forensiq.procedures.custody_step import custody_step
 from forensiq.procedures.damage_impact import with_impact
 from forensiq.procedures.environment import clock_facts, tool_facts
@@ -271,8 +272,20 @@ def _checked(
 def _verified(record: AcquisitionRecord, progress: Progress, stop: threading.Event) -> AcquisitionRecord:
     progress.set_unreadable(0, 0, None)  # of the source; the image is another medium
 
+    notes: list[Finding] = []
+
     def check(image: ImageFacts | None) -> VerificationRecord | None:
-        return None if image is None else verify_image(image_path(image), progress=progress, stop=stop, read_back=True)
+        if image is None:
+            return None
+        if not is_container(image):
+            return verify_image(image_path(image), progress=progress, stop=stop, read_back=True)
+        made = verify_converted(record, image, progress, stop)
+        if isinstance(made, Finding):
+            notes.append(made)
+            return None
+        return made
 
     copies = tuple(dataclasses.replace(copy, verification=check(copy.image)) for copy in record.copies)
-    return dataclasses.replace(record, verification=check(record.image), copies=copies)
+    return dataclasses.replace(
+        record, verification=check(record.image), copies=copies, findings=(*record.findings, *notes)
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from forensiq.errors import UsageError
+from forensiq.images.containers import CONTAINERS
 from forensiq.model.digest import DEFAULT_ALGORITHMS, HashAlgorithm
 from forensiq.model.image import ImageMetadata
 from forensiq.model.media_map import MediaMap
@@ -16,7 +17,7 @@ from forensiq.procedures.scope_choice import ScopeChoice
 
 __all__ = ["COMPRESSIONS", "DEFAULT_BLOCK_HASH_SIZE", "FORMATS", "AcquireRequest", "CaseChoice", "CloneRequest"]
 
-FORMATS = ("e01", "raw")
+FORMATS = ("e01", "raw", *CONTAINERS)
 COMPRESSIONS = ("none", "fast", "best")
 DEFAULT_BLOCK_HASH_SIZE = 16 << 20
 

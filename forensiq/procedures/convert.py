@@ -7,13 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from forensiq.images import format_of
+from forensiq.images.containers import CONTAINERS
 from forensiq.model.records import AcquisitionRecord
 from forensiq.procedures.acquire import acquire
 from forensiq.procedures.acquire_job import PlanFacts
-from forensiq.procedures.acquire_request import AcquireRequest
+from forensiq.procedures.acquire_request import FORMATS, AcquireRequest
 from forensiq.streams.progress import Progress
 
-__all__ = ["convert"]
+__all__ = ["CONVERT_FORMATS", "convert", "default_compression"]
+
+CONVERT_FORMATS = FORMATS
+"""The names of the formats that can be converted to."""
+
+
+def default_compression(image_format: str) -> str:
+    """Return how an image of this format is compressed where nothing else is asked for."""
+    kind = CONTAINERS.get(image_format)
+    return "fast" if kind is None else kind.compressions[0]
 
 
 def convert(

@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forensiq.errors import DestinationExistsError, ImageFormatError, UsageError
+from forensiq.images.containers import CONTAINERS
 from forensiq.model.jsonable import to_json
 from forensiq.streams.durable import write_durably
 
 __all__ = ["EvidenceFiles", "parse_json_object", "stem_of"]
 
-_IMAGE_ENDINGS = {"e01": (".e01",), "raw": (".dd", ".raw", ".img", ".001")}
+_IMAGE_ENDINGS = {
+    "e01": (".e01",),
+    "raw": (".dd", ".raw", ".img", ".001"),
+    **{name: (kind.ending,) for name, kind in CONTAINERS.items()},
+}
 _MAX_JSON = 64 << 20
 
 
@@ -28,8 +33,15 @@ def stem_of(output: Path, image_format: str) -> Path:
         raise UsageError(
             f"{output} names a folder", hint="give a path with a name, as evidence/ITEM-1", path=str(output)
         )
-    if output.suffix.lower() in _IMAGE_ENDINGS.get(image_format, ()) and output.stem:
+    ending = output.suffix.lower()
+    if ending in _IMAGE_ENDINGS.get(image_format, ()) and output.stem:
         return output.with_suffix("")
+    if image_format in CONTAINERS and any(ending in each for each in _IMAGE_ENDINGS.values()):
+        raise UsageError(
+            f"{output.name} is not the name of a {image_format} image: that ends in {CONTAINERS[image_format].ending}",
+            path=str(output),
+            format=image_format,
+        )
     return output
 
 

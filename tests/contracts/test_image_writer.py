@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,10 +20,13 @@ import pytest
 from forensiq.errors import DestinationExistsError
 from forensiq.images.base import ImageWriter
 from forensiq.images.clone import CloneTarget, CloneWriter
+from forensiq.images.container_file import ContainerConfig
+from forensiq.images.containers import CONTAINERS, container_path
 from forensiq.images.ewf.config import EwfConfig
 from forensiq.images.ewf.writer import EwfWriter
 from forensiq.model.chunk import Batch
 from forensiq.model.image import ClosingFacts, ImageManifest
+from tests.interop.peers import need, run
 from tests.support.ewf import IDENTIFIER, METADATA, corpus, digests
 from tests.support.ewf_walk import media
 
@@ -50,7 +54,38 @@ def _clone(stem: Path, size: int) -> ImageWriter[Any]:
     return CloneWriter(CloneTarget(stem, in_place=False), size)
 
 
-FORMATS = {
+def _container(name: str, compression: str) -> Callable[[Path, int], ImageWriter[Any]]:
+    kind = CONTAINERS[name]
+
+    def make(stem: Path, size: int) -> ImageWriter[Any]:
+        path = container_path(name, stem)
+        return kind.writer(
+            ContainerConfig(path=path, media_size=size, compression=compression, identifier=IDENTIFIER.bytes)
+        )
+
+    return make
+
+
+def _by_qemu(reader: str) -> Callable[[list[Path]], bytes]:
+    def read(paths: list[Path]) -> bytes:
+        need("qemu-img")
+        (path,) = paths
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "raw"
+            run("qemu-img", "convert", "-f", reader, "-O", "raw", path, target)
+            return target.read_bytes()
+
+    return read
+
+
+CONTAINER_FORMATS = {
+    f"{name} {compression}": Format(_container(name, compression), _by_qemu(kind.reader), several_files=False)
+    for name, kind in CONTAINERS.items()
+    for compression in kind.compressions
+    if kind.reader is not None
+}
+
+FORMATS = CONTAINER_FORMATS | {
     "e01": Format(_ewf, media, several_files=False),
     "clone": Format(_clone, lambda paths: b"".join(path.read_bytes() for path in paths), several_files=False),
     "e01 in segments": Format(_split_ewf, media, several_files=True),
