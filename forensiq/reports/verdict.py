@@ -120,7 +120,7 @@ def verification_verdict(record: VerificationRecord) -> Verdict:
     if record.verdict == "verified":
         how = "read back from the closed files" if record.read_back else "the image was read in full"
         if record.details.get("reader_is_independent"):
-            how += f" by another program, {record.details.get('reader')}"
+            how += f" by another program, {visible(str(record.details.get('reader')), 100)}"
         if record.scope != "full":
             how = f"scope: {visible(record.scope, 100)}"
         which = f"{listed(agree)} {'agrees' if len(agree) == 1 else 'agree'}" if agree else "no digest was compared"
