@@ -69,11 +69,11 @@ _MOST_DATA = 64 << 10
 def receive(connection: socket.socket, count: int) -> bytes:
     """Return exactly ``count`` bytes; :class:`ConnectionError` where the other side ends before."""
     data = bytearray(count)
-    receive_into(connection, memoryview(data))
+    _receive_into(connection, memoryview(data))
     return bytes(data)
 
 
-def receive_into(connection: socket.socket, buffer: memoryview) -> None:
+def _receive_into(connection: socket.socket, buffer: memoryview) -> None:
     """Fill ``buffer``; :class:`ConnectionError` where the other side ends before."""
     done = 0
     while done < len(buffer):
@@ -129,7 +129,7 @@ class NbdClient:
                 raise SourceLostError("the NBD server sent what is no reply")
             if error:
                 raise SourceReadError(offset, len(buffer), error)
-            receive_into(self._connection, buffer)
+            _receive_into(self._connection, buffer)
         except OSError as failure:
             raise SourceLostError(f"the NBD server went away: {failure}") from failure
 
