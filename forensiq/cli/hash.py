@@ -8,15 +8,15 @@ from pathlib import Path
 
 import click
 
-from forensiq.cli.image_options import image_options, tell_rest
+from forensiq.cli.image_options import catalogue_option, image_options, tell_rest
 from forensiq.cli.options import HASH, PATH, forensiq_command
 from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, visible
 from forensiq.errors import ExitCode
 from forensiq.model.digest import HashAlgorithm
+from forensiq.procedures.catalogue import open_listing
 from forensiq.procedures.hashing import HashRun, hash_files
-from forensiq.procedures.listing import Listing
 from forensiq.procedures.partitions import image_reference
 
 __all__ = ["command"]
@@ -34,6 +34,7 @@ __all__ = ["command"]
 )
 @click.option("--unknown-only", is_flag=True, help="Leave out what a known set has.")
 @click.option("--partition", type=int, metavar="N", help="Only this partition.")
+@catalogue_option
 @image_options
 @recorded("image")
 def command(
@@ -43,6 +44,7 @@ def command(
     known: tuple[Path, ...],
     unknown_only: bool,
     partition: int | None,
+    catalogue: Path | None,
     image_format: str | None,
     sector_size: int | None,
     segments_in: tuple[Path, ...],
@@ -54,7 +56,7 @@ def command(
     reference = image_reference(image, image_format=image_format, sector_size=sector_size, segments_in=segments_in)
     chosen = algorithms or (HashAlgorithm.MD5, HashAlgorithm.SHA256)
     counts = HashRun()
-    with Listing(reference, partition=partition) as listing:
+    with open_listing(reference, partition=partition, catalogue=catalogue) as listing:
         for entry in hash_files(listing, reference, counts, algorithms=chosen, known=known):
             if unknown_only and entry.get("known"):
                 continue

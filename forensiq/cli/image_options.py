@@ -14,7 +14,7 @@ from forensiq.cli.text import count
 from forensiq.errors import ExitCode
 from forensiq.procedures.listing import Listing
 
-__all__ = ["MOUNT_POINT", "image_options", "tell_rest"]
+__all__ = ["MOUNT_POINT", "catalogue_option", "image_options", "tell_rest"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -39,8 +39,21 @@ def image_options(function: F) -> F:
     return function
 
 
+catalogue_option = click.option(
+    "--catalogue",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Keep what is found in this file, and answer from it while the image is unchanged.",
+)
+
+
 def tell_rest(run: Run, listing: Listing) -> ExitCode:
     """Say on stderr what could not be looked into, and return the exit code that goes with it."""
+    if listing.answered is not None:
+        run.note(f"from the catalogue, as found at {listing.answered}; the image is unchanged")
+        run.record(from_catalogue=listing.answered)
+    elif listing.forgotten:
+        run.note("the image is not as it was when the catalogue was made: it was looked into anew")
     for state in listing.not_listed:
         place = "whole medium" if not state.volume.index else f"partition {state.volume.index}"
         run.warn(f"{place} is not in this listing: {state.reason}")

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
-from forensiq.cli.image_options import image_options, tell_rest
+from forensiq.cli.image_options import catalogue_option, image_options, tell_rest
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, visible
-from forensiq.errors import ExitCode
+from forensiq.errors import ExitCode, UsageError
 from forensiq.model.listing import FileEntry, Recovery
+from forensiq.procedures.catalogue import open_listing
 from forensiq.procedures.listing import Listing, entries_of
 from forensiq.procedures.partitions import image_reference
 
@@ -36,6 +37,7 @@ _STATES = {
 @click.option("-r", "--recursive", is_flag=True, help="Folders within folders too.")
 @click.option("--deleted", is_flag=True, help="Only deleted and orphan entries.")
 @click.option("--partition", type=int, metavar="N", help="Only this partition, by its number in 'partitions'.")
+@catalogue_option
 @image_options
 @recorded("image")
 def command(
@@ -45,6 +47,7 @@ def command(
     recursive: bool,
     deleted: bool,
     partition: int | None,
+    catalogue: Path | None,
     image_format: str | None,
     sector_size: int | None,
     segments_in: tuple[Path, ...],
@@ -53,8 +56,10 @@ def command(
 
     With --json one object a line; sizes in bytes, times in UTC.
     """
+    if catalogue is not None and (not recursive or path is not None):
+        raise UsageError("a catalogue keeps whole listings", hint="add -r and leave out PATH, or leave out --catalogue")
     reference = image_reference(image, image_format=image_format, sector_size=sector_size, segments_in=segments_in)
-    with Listing(reference, partition=partition) as listing:
+    with open_listing(reference, partition=partition, catalogue=catalogue) as listing:
         batches = listing.batches(path, recurse=recursive, deleted=deleted)
         if run.json:
             # Lines are checked to be plain ASCII JSON where they come in; they are passed on as they are.

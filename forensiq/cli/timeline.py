@@ -10,13 +10,13 @@ from pathlib import Path
 
 import click
 
-from forensiq.cli.image_options import image_options, tell_rest
+from forensiq.cli.image_options import catalogue_option, image_options, tell_rest
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import visible
 from forensiq.errors import ExitCode, UsageError
-from forensiq.procedures.listing import Listing
+from forensiq.procedures.catalogue import open_listing
 from forensiq.procedures.partitions import image_reference
 from forensiq.procedures.timeline import COLUMNS, Event, event_csv, event_json, sorted_events
 
@@ -36,6 +36,7 @@ _AT_ONCE = 2000
 )
 @click.option("--mount-point", default="/", show_default=True, metavar="TEXT", help="What body-file paths begin with.")
 @click.option("--partition", type=int, metavar="N", help="Only this partition.")
+@catalogue_option
 @image_options
 @recorded("image")
 def command(
@@ -45,6 +46,7 @@ def command(
     form: str | None,
     mount_point: str,
     partition: int | None,
+    catalogue: Path | None,
     image_format: str | None,
     sector_size: int | None,
     segments_in: tuple[Path, ...],
@@ -52,7 +54,7 @@ def command(
     """Show when files were modified (m), accessed (a), changed (c) and born (b), sorted, in UTC."""
     reference = image_reference(image, image_format=image_format, sector_size=sector_size, segments_in=segments_in)
     chosen = form or ("jsonl" if run.json else "text")
-    with Listing(reference, partition=partition) as listing:
+    with open_listing(reference, partition=partition, catalogue=catalogue) as listing:
         lines: Iterator[str]
         if chosen == "body":
             if path is not None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from forensiq.cli.image_options import image_options, tell_rest
+from forensiq.cli.image_options import catalogue_option, image_options, tell_rest
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, visible
 from forensiq.errors import ExitCode
-from forensiq.procedures.listing import Listing
+from forensiq.procedures.catalogue import open_listing
 from forensiq.procedures.partitions import image_reference
 from forensiq.procedures.search import types_of_image
 
@@ -25,6 +25,7 @@ __all__ = ["command"]
 @click.argument("image", type=PATH)
 @click.option("--mismatch", is_flag=True, help="Only files whose content contradicts their ending.")
 @click.option("--partition", type=int, metavar="N", help="Only this partition.")
+@catalogue_option
 @image_options
 @recorded("image")
 def command(
@@ -32,6 +33,7 @@ def command(
     image: Path,
     mismatch: bool,
     partition: int | None,
+    catalogue: Path | None,
     image_format: str | None,
     sector_size: int | None,
     segments_in: tuple[Path, ...],
@@ -39,7 +41,7 @@ def command(
     """Tell what files are by their first bytes, and which do not fit their ending."""
     reference = image_reference(image, image_format=image_format, sector_size=sector_size, segments_in=segments_in)
     odd = 0
-    with Listing(reference, partition=partition) as listing:
+    with open_listing(reference, partition=partition, catalogue=catalogue) as listing:
         for entry in types_of_image(listing, mismatches=mismatch):
             odd += entry["mismatch"]
             if run.json:

@@ -52,9 +52,17 @@ def hash_files(
     with KnownFiles(known) as sets:
         names = list(dict.fromkeys([each.value for each in algorithms] + sorted(sets.algorithms())))
         count = workers or max(1, min(4, os.cpu_count() or 1))
-        crew = _Crew(reference, list(listing.file_systems), names, count)
+        crews: list[_Crew] = []
+
+        def find() -> Iterator[bytes]:
+            crews.append(_Crew(reference, list(listing.file_systems), names, count))
+            yield from crews[0].batches()
+
+        def lost() -> list[Loss]:
+            return [loss for crew in crews for loss in crew.losses()]
+
         try:
-            for batch in crew.batches():
+            for batch in listing.kept(f"digests {','.join(sorted(names))}", find, lost):
                 entries = [json.loads(line) for line in batch.splitlines()]
                 found = sets.names([entry["digests"] for entry in entries])
                 for entry, where in zip(entries, found, strict=True):
@@ -63,8 +71,9 @@ def hash_files(
                     run.unread += entry["digests"] is None
                     yield entry | ({"known": where} if known else {})
         finally:
-            crew.stop()
-            run.losses = (*listing.losses, *crew.losses())
+            for crew in crews:
+                crew.stop()
+            run.losses = (*listing.losses, *lost())
 
 
 class _Crew:

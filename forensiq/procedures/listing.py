@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -25,6 +25,11 @@ class Listing:
         Raises :class:`~forensiq.errors.ImageFormatError` for what is no image, :class:`~forensiq.errors.UsageError` for
         a partition that is not there, :class:`~forensiq.errors.UnsupportedContentError` where nothing can be listed.
         """
+        self.reference = reference
+        self.answered: str | None = None
+        """When the answer was found (RFC 3339), where it was kept from an earlier time."""
+        self.forgotten = 0
+        """States of the image that a catalogue knew and that are not what it is now."""
         self.explorer = Explorer(reference, stall=stall)
         try:
             self.states = self._states(partition)
@@ -33,7 +38,7 @@ class Listing:
             raise
 
     def _states(self, partition: int | None) -> tuple[VolumeState, ...]:
-        system = self.explorer.volumes()
+        self.system = system = self.explorer.volumes()
         volumes = [volume for volume in system.volumes if volume.is_volume]
         if partition is not None:
             chosen = system.volume(partition)
@@ -107,6 +112,16 @@ class Listing:
         """Yield a body file of everything, as ``fls -r -m PREFIX`` writes it, as batches of lines."""
         for fs in self.file_systems:
             yield from self.explorer.walk(fs, recovery=False, body=prefix)
+
+    def kept(
+        self,
+        question: str,
+        find: Callable[[], Iterator[bytes]],
+        losses: Callable[[], Sequence[Loss]],  # noqa: ARG002 - for listings that keep answers
+    ) -> Iterator[bytes]:
+        """Yield the answer to a question about everything: what ``find`` finds; ``losses`` says what it could not."""
+        del question
+        yield from find()
 
     def entries(self, path: str | None = None, *, recurse: bool = True, deleted: bool = False) -> Iterator[FileEntry]:
         """As :meth:`batches`, but values."""

@@ -66,9 +66,14 @@ def search_image(
 def types_of_image(listing: Listing, *, mismatches: bool = False) -> Iterator[dict[str, Any]]:
     """Yield every stream with content: the keys of ``ls``, ``content_type`` (``None``: not known), ``ending``,
     ``mismatch``; only those that disagree with ``mismatches``."""
-    for fs in listing.file_systems:
-        for batch in listing.explorer.walk(fs, do="types"):
-            for line in batch.splitlines():
-                value: dict[str, Any] = json.loads(line)
-                if value["mismatch"] or not mismatches:
-                    yield value
+    before = len(listing.losses)
+
+    def find() -> Iterator[bytes]:
+        for fs in listing.file_systems:
+            yield from listing.explorer.walk(fs, do="types")
+
+    for batch in listing.kept("types", find, lambda: listing.losses[before:]):
+        for line in batch.splitlines():
+            value: dict[str, Any] = json.loads(line)
+            if value["mismatch"] or not mismatches:
+                yield value

@@ -53,6 +53,7 @@ class Tally:
     def __init__(self) -> None:
         self.mutants: Counter[str] = Counter()
         self.workers: dict[str, Counter[str]] = {}
+        self.slow: Counter[str] = Counter()
         self.faults: list[str] = []
         self.seconds = 0.0
 
@@ -71,6 +72,7 @@ class Tally:
             "total": self.mutants.total(),
             "seconds": round(self.seconds),
             "workers_that_died": {name: dict(kinds) for name, kinds in self.workers.items()},
+            "longer_than_240_seconds": dict(self.slow),
             "faults": self.faults,
         }
 
@@ -147,6 +149,8 @@ def fuzz_round(
         try:
             with _watched(240):
                 explore(image, name, tally)
+        except TimeoutError:
+            tally.slow[name] += 1
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what this looks for
             where = "".join(traceback.format_exception(error)[-4:])
             tally.faults.append(f"{name}: {where}")
