@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from forensiq.errors import ImageFormatError, UsageError
+from forensiq.images.aff4 import open_aff4
 from forensiq.images.base import EvidenceImage
 from forensiq.images.beside import FoundRecord, find_record
 from forensiq.images.bincue import open_bincue
@@ -45,6 +46,7 @@ FORMATS: dict[str, Callable[[OpenRequest], EvidenceImage]] = {
     "dmg": open_dmg,
     "iso": open_iso,
     "bincue": open_bincue,
+    "aff4": open_aff4,
 }
 """Format name → what opens it."""
 

@@ -90,7 +90,8 @@ class MappedImage(ABC):
 
     ``container`` is what the container says of itself, in its own words; ``parent`` the image that holds what this one
     does not; ``absent`` the names of parents and extents that are not there (only where it was opened leniently).
-    ``content_checks`` says whether checksums of the container cover every byte of the medium.
+    ``content_checks`` says whether checksums of the container cover every byte of the medium; ``container_proof`` is
+    the sentence that cryptographic digests of the container have proven all of it, once :meth:`check_structure` ran.
     """
 
     format: ClassVar[str]
@@ -103,6 +104,7 @@ class MappedImage(ABC):
     acquisition_errors: Sequence[Extent] = ()
     unknown_regions: Sequence[Extent] = ()
     content_checks: bool = False
+    container_proof: str = ""
 
     def __init__(self, files: SegmentFiles, size: int, parent: EvidenceImage | None = None) -> None:
         """Take over ``files`` and ``parent``: both are closed with the image."""
@@ -215,11 +217,17 @@ class MappedImage(ABC):
         damage: list[Damage] = []
         done = 0
         for span in joined(self.spans(offset, wanted)):
-            self._fill(span, offset + done, buffer[done : done + span.length], damage)
+            damage += self.fill(span, offset + done, buffer[done : done + span.length])
             done += span.length
         if done != wanted:
             raise AssertionError(f"{self.format}: spans of {done} bytes where {wanted} were asked for")
         return wanted, damage
+
+    def fill(self, span: Span, at: int, view: memoryview) -> Sequence[Damage]:
+        """Fill ``view`` with the bytes of one span; return what of it is damaged, counted from ``at`` on."""
+        damage: list[Damage] = []
+        self._fill(span, at, view, damage)
+        return damage
 
     def _fill(self, span: Span, at: int, view: memoryview, damage: list[Damage]) -> None:
         if isinstance(span, Plain):

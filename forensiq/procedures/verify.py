@@ -315,6 +315,7 @@ class _Run:
                 tail=len(self.tail) if self.digests.tail_used else 0,
                 differing=self.differing,
                 sample=self.sampled,
+                container_proof=self.image.container_proof if isinstance(self.image, MappedImage) else "",
             )
         )
 

@@ -42,7 +42,8 @@ class Observations:
 
     ``chunk_checks`` says whether the format protects each chunk by a checksum; ``tail`` is the number of odd bytes
     behind the medium that the digests cover; ``differing`` is the bytes that differ from the drive compared with, and
-    ``None`` where none was; ``sample`` says in words how much a sample covered.
+    ``None`` where none was; ``sample`` says in words how much a sample covered;
+    ``container_proof`` that digests inside the container, which are not of the medium as such, prove all of it.
     """
 
     findings: Sequence[Finding]
@@ -54,6 +55,7 @@ class Observations:
     tail: int = 0
     differing: int | None = None
     sample: str = ""
+    container_proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ def judge(seen: Observations) -> Verdict:
         return Verdict("damaged", causes, _container_sentence(seen, container, agree))
     if agree or (seen.differing == 0 and seen.scope is Scope.FULL):
         return Verdict("verified", (), _verified_sentence(seen, agree))
+    if seen.container_proof and seen.scope is Scope.FULL:
+        return Verdict("verified", (), f"Nothing is damaged: {seen.container_proof}.")
     if seen.scope is Scope.STRUCTURE and seen.chunk_checks:
         return Verdict(
             "verified",
