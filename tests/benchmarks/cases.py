@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import statistics
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -206,6 +207,37 @@ def rescue(bench: Bench) -> list[Row]:
     return rows
 
 
+def scope(bench: Bench) -> list[Row]:
+    """The used space of a disk that is a fifth full, against the full image and against partclone.
+
+    partclone gets the digests that forensiq makes from openssl, of its image; ``partclone`` alone makes a CRC-32.
+    """
+    if any(shutil.which(each) is None for each in ("partclone.ext4", "mkfs.ext4", "debugfs")):
+        print("scope: left out, it needs partclone, mkfs.ext4 and debugfs", flush=True)
+        return []
+    disk, content = bench.work / "fifth.img", bench.work / "content.bin"
+    build_corpus(content, bench.size // 5)
+    with disk.open("wb") as file:
+        file.truncate(bench.size)
+    subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
+    subprocess.run(["debugfs", "-w", "-R", f"write {content} content.bin", disk], check=True, capture_output=True)
+    content.unlink()
+    small = Bench(disk, bench.size, bench.work, bench.rounds)
+    plain = ("--format", "raw", "--block-hash-size", "none", "--no-segment-hash", "--no-probe")
+    ours = small.acquire("forensiq, allocated", "--scope", "allocated", *plain)
+    target = str(bench.work / "out" / "p.img")
+    clone = f'partclone.ext4 -c -q -L /dev/null -s "$1" -o {target} 2>/dev/null'
+    digests = f"openssl md5 {target} && openssl sha256 {target}"
+    peers = [
+        (small.acquire("forensiq, full image", *plain), 2.85),
+        (small.writing("partclone, openssl", ["sh", "-c", f"{clone} && {digests}", "sh", str(disk)]), 1.0),
+        (small.writing("partclone", ["sh", "-c", clone, "sh", str(disk)]), 0.0),
+    ]
+    rows = small.compare("used space of a disk that is a fifth full", ours, peers)
+    disk.unlink()
+    return rows
+
+
 CASES: dict[str, Callable[[Bench], list[Row]]] = {
     "e01": e01_plain,
     "default": e01_default,
@@ -214,4 +246,5 @@ CASES: dict[str, Callable[[Bench], list[Row]]] = {
     "progress": progress_view,
     "memory": memory,
     "rescue": rescue,
+    "scope": scope,
 }
