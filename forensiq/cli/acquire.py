@@ -57,6 +57,12 @@ __all__ = ["command"]
 @click.option(
     "--scope", metavar="SCOPE", help="Take only: allocated, partition:N[,N…], or paths:FILE (one path in each line)."
 )
+@click.option(
+    "--since",
+    type=PATH,
+    metavar="RECORD",
+    help="Store only what changed since this acquisition (X.record.json), as a QCOW2 file beside its image.",
+)
 @click.option("--blocker", metavar="TEXT", help="External write blocker: make, model, serial number; for the record.")
 @click.option("--no-probe", is_flag=True, help="Send no identify or SMART command to the drive.")
 @click.option("--allow-writable", is_flag=True, help="Go on where the kernel's read-only flag cannot be set.")
@@ -73,7 +79,7 @@ def command(run: Run, source: str, output: Path | None, format_: str, **given: A
     request = AcquireRequest(
         source=source,
         output=place(output, case),
-        format=format_,
+        format="delta" if given["since"] is not None else format_,
         compression=given["compression"],
         segment_size=given["segment_size"],
         algorithms=algorithms(given["hashes"]),
@@ -100,6 +106,7 @@ def command(run: Run, source: str, output: Path | None, format_: str, **given: A
         set_identifier=given["set_guid"],
         command=command_line(),
         case=case,
+        since=given["since"],
         scope=parse_scope(given["scope"]) if given["scope"] is not None else None,
     )
     if given["dry_run"]:

@@ -49,7 +49,7 @@ def _protected(state: WriteBlockState) -> str:
     return "NOT PROTECTED: the kernel's read-only flag could not be set (--allow-writable)"
 
 
-_FORMAT_NAMES = {"e01": "EnCase 6 (E01)", "raw": "raw"}
+_FORMAT_NAMES = {"delta": "QCOW2 over the earlier image", "e01": "EnCase 6 (E01)", "raw": "raw"}
 
 
 def _plan_rows(plan: PlanFacts) -> list[tuple[str, str]]:

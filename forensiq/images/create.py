@@ -19,6 +19,8 @@ from forensiq.images.ewf.chunk import Compression
 from forensiq.images.ewf.config import DEFAULT_SEGMENT_SIZE, EwfConfig, segment_count_worst_case, worst_case_size
 from forensiq.images.ewf.stored_media import StoredMedia
 from forensiq.images.ewf.writer import EwfWriter
+from forensiq.images.output import part_path, remove
+from forensiq.images.qcow2_delta import CLUSTER, DeltaBase, DeltaWriter
 from forensiq.images.raw_stored import StoredRaw
 from forensiq.images.raw_writer import RawWriter
 from forensiq.images.spill import SpillFolders
@@ -45,7 +47,7 @@ class ImageSettings:
 
     ``segment_size`` of ``None`` is the format's own default. ``set_identifier`` is used by formats that have one.
     ``spill`` are folders where the image goes on, one after the other, when there is no room left.
-    ``clone`` is for the format of that name, which has no file at ``stem``.
+    ``clone`` is for the format of that name, which has no file at ``stem``; ``delta`` for the format of that name.
     """
 
     format: str
@@ -61,6 +63,7 @@ class ImageSettings:
     removable: bool = False
     spill: tuple[Path, ...] = ()
     clone: CloneTarget | None = None
+    delta: DeltaBase | None = None
 
 
 class WorstCase(NamedTuple):
@@ -224,6 +227,25 @@ def _container_format(name: str) -> _Format:
     )
 
 
+def _delta_writer(settings: ImageSettings) -> DeltaWriter:
+    if settings.delta is None:
+        raise UsageError("only what changed can be stored only since an earlier acquisition", hint="add --since RECORD")
+    return DeltaWriter(settings.stem, settings.media_size, settings.delta, sector_size=settings.sector_size)
+
+
+def _delta_resumed(settings: ImageSettings, limit: int | None, durable: int, rescued: bool) -> Resumed:
+    del limit, durable, rescued  # what was written is compared again: it starts anew
+    writer = _delta_writer(settings)
+    remove(part_path(writer.path))
+    writer.begin()
+    return Resumed(writer, 0, StoredRaw([], 0, settings.sector_size))
+
+
+def _delta_worst_case(settings: ImageSettings) -> WorstCase:
+    size = settings.media_size + settings.media_size // 4096 + 16 * CLUSTER
+    return WorstCase(size, 1, size)
+
+
 WRITABLE: Mapping[str, _Format] = {
     "e01": _Format(
         lambda sector: _SECTORS_PER_CHUNK * sector,
@@ -233,6 +255,7 @@ WRITABLE: Mapping[str, _Format] = {
         True,
     ),
     "raw": _Format(lambda _: RawWriter.chunk_size, _raw_writer, _raw_resumed, _raw_worst_case, False),
+    "delta": _Format(lambda _: CLUSTER, _delta_writer, _delta_resumed, _delta_worst_case, False),
     "clone": _Format(
         lambda _: CloneWriter.chunk_size, _clone_writer, _clone_resumed, lambda _: WorstCase(0, 1, 0), False
     ),

@@ -34,6 +34,7 @@ __all__ = [
     "Interruption",
     "MapFacts",
     "RateSample",
+    "SinceFacts",
     "ToolFacts",
     "UnreadableRange",
     "VerificationRecord",
@@ -149,6 +150,24 @@ class RateSample:
     offset: int
     bytes_per_second: float
     start: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SinceFacts:
+    """The earlier acquisition of which an image stores only what changed: record and image by name, beside it.
+
+    ``acquired`` is when that acquisition ended, ``image_digests`` what its record says of the medium. Blocks of
+    ``block_size`` bytes were compared by their SHA-256.
+    """
+
+    record: str
+    record_sha256: str
+    image: str
+    image_format: str
+    image_digests: DigestSet
+    block_size: int
+    acquired: str
+    statement: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +322,8 @@ class AcquisitionRecord:
     every command that was sent to the drive for them. ``digests`` are of the media bytes as stored (fill and padding
     included); ``source_digests`` of the unpadded ones where they differ. In a case, ``item`` is the exhibit and
     ``ledger_head`` where the ledger ended when the step had begun: a shorter ledger was cut. With a ``scope`` only part
-    of the medium was taken: the digests are of the bytes that were taken, in their order, and the map says which.
+    of the medium was taken: the digests are of the bytes that were taken, in their order, and the map says which. With
+    ``since`` the image is only readable together with an earlier one.
     """
 
     status: str
@@ -347,4 +367,5 @@ class AcquisitionRecord:
     derived_from: Mapping[str, str] = field(default_factory=dict)
     ledger_head: LedgerHead | None = None
     scope: ScopeFacts | None = None
+    since: SinceFacts | None = None
     schema: str = "forensiq/acquisition/1"

@@ -14,7 +14,7 @@ from forensiq.model.digest import DigestSet
 from forensiq.model.extent import Extent
 from forensiq.model.from_json import from_json
 from forensiq.model.image import ImageMetadata, Segment
-from forensiq.model.records import AcquiredRange, AcquisitionRecord, BlockDigestFacts, MapFacts
+from forensiq.model.records import AcquiredRange, AcquisitionRecord, BlockDigestFacts, MapFacts, SinceFacts
 from forensiq.model.scope import ScopeFacts
 
 __all__ = ["AcquisitionReference", "parse_reference"]
@@ -49,6 +49,7 @@ class AcquisitionReference:
     source_serial: str | None
     map: MapFacts | None = None
     scope: ScopeFacts | None = None
+    since: SinceFacts | None = None
 
 
 def parse_reference(data: bytes) -> AcquisitionReference:
@@ -91,4 +92,5 @@ def parse_reference(data: bytes) -> AcquisitionReference:
         source_serial=record.source.serial,
         map=record.map,
         scope=record.scope,
+        since=record.since,
     )

@@ -170,6 +170,7 @@ def _acquire(
         clone=job.clone,
         rates=session.rate.samples,
         scope=job.scope,
+        since=job.since,
         findings=job.findings + looked + _compared_with_origin(job, result, with_tail),
     )
     record = make_record(  # 7

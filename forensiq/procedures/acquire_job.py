@@ -19,7 +19,7 @@ from forensiq.model.extent import Extent
 from forensiq.model.finding import Finding
 from forensiq.model.image import ImageMetadata
 from forensiq.model.preflight import PreflightResult
-from forensiq.model.records import AcquiredRange, CloneFacts, DestinationFacts
+from forensiq.model.records import AcquiredRange, CloneFacts, DestinationFacts, SinceFacts
 from forensiq.model.scope import ChosenScope, ScopeFacts
 from forensiq.model.source import SourceIdentity, SourceKind, WriteBlockState
 from forensiq.procedures.acquire_files import sidecar_room
@@ -34,6 +34,7 @@ from forensiq.procedures.origin import Origin, origin_of
 from forensiq.procedures.ranges import part_of
 from forensiq.procedures.scope import choose_scope, scope_findings
 from forensiq.procedures.sentences import range_sentence
+from forensiq.procedures.since import earlier_acquisition
 from forensiq.procedures.sitting import SittingState, continued, refuse_other_source, state_of
 
 __all__ = ["AcquisitionJob", "PlanFacts", "plan_job", "with_excess"]
@@ -82,6 +83,7 @@ class AcquisitionJob:
     state: SittingState | None = None
     clone: CloneFacts | None = None
     scope: ScopeFacts | None = None
+    since: SinceFacts | None = None
 
     @property
     def inherited(self) -> tuple[Extent, ...]:
@@ -125,6 +127,10 @@ def plan_job(request: AcquireRequest, evidence: Evidence, target: HeldTarget | N
     if evidence.image is not None and request.priority != "none":
         raise UsageError("--priority is for drives that may fail: an image is copied in its own order")
     origin = origin_of(evidence.image)
+    earlier = None
+    if request.since is not None:
+        earlier = earlier_acquisition(request.since, stem_of(request.output, request.format), source)
+        request = replace(request, block_hash_size=earlier.base.block_size)
     offset, length = part_of(request, evidence)
     if target is not None and target.facts.truncated:
         length = target.size // source.sector_size * source.sector_size
@@ -162,6 +168,7 @@ def plan_job(request: AcquireRequest, evidence: Evidence, target: HeldTarget | N
             physical=whole and source.identity.kind is not SourceKind.FILE,
             removable=bool(source.identity.removable),
             spill=tuple(each.absolute() for each in request.spill) if index == 0 else (),
+            delta=earlier.base if earlier is not None else None,
         )
         for index, each in enumerate(files)
     )
@@ -198,10 +205,12 @@ def plan_job(request: AcquireRequest, evidence: Evidence, target: HeldTarget | N
         origin=origin,
         findings=origin.findings
         + (scope_findings(chosen.facts) if chosen is not None else ())
+        + (earlier.findings if earlier is not None else ())
         + (truncation_findings(clone) + end_of_disk_findings(source, clone, plan.extent.end) if clone else ()),
         state=state,
         clone=clone,
         scope=chosen.facts if chosen is not None else None,
+        since=earlier.facts if earlier is not None else None,
     )
 
 

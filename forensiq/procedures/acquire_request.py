@@ -91,15 +91,21 @@ class AcquireRequest:
     case: CaseChoice | None = None
     clone: CloneRequest | None = None
     scope: ScopeChoice | None = None
+    since: Path | None = None
 
     @property
     def in_case(self) -> tuple[Path | None, str | None, KeyChoice | None]:
         """Case folder, item and key; three times ``None`` without a case."""
         return (None, None, None) if self.case is None else (self.case.folder, self.case.item, self.case.key)
 
+    def _is_special(self) -> bool:
+        return (self.clone is not None and self.format == "clone") or (
+            self.since is not None and self.format == "delta"
+        )
+
     def check(self) -> None:
         """Refuse what contradicts itself, before anything is opened (:class:`~forensiq.errors.UsageError`)."""
-        if self.format not in FORMATS and not (self.clone is not None and self.format == "clone"):
+        if self.format not in FORMATS and not self._is_special():
             raise UsageError(
                 f"unknown format {self.format!r}", hint=f"known are {', '.join(FORMATS)}", format=self.format
             )
@@ -107,6 +113,12 @@ class AcquireRequest:
             raise UsageError(f"unknown compression {self.compression!r}", compression=self.compression)
         if self.partition is not None and (self.offset is not None or self.length is not None):
             raise UsageError("--partition and --offset/--length exclude each other")
+        if (self.since is not None) != (self.format == "delta"):
+            raise UsageError("--since gives the format: a QCOW2 file over the earlier image")
+        if self.since is not None:
+            part = self.partition is not None or self.offset is not None or self.length is not None
+            if part or self.scope is not None or self.copy_to is not None or self.spill or self.segment_size:
+                raise UsageError("--since takes a whole drive into one file: no part, scope, copy, spill or segments")
         if self.scope is not None and not (self.partition is None and self.offset is None and self.length is None):
             raise UsageError("--scope and --partition, --offset or --length exclude each other")
         if self.scope is not None and (self.reread or self.ddrescue is not None or self.clone is not None):

@@ -28,6 +28,7 @@ from forensiq.model.records import (
     Interruption,
     MapFacts,
     RateSample,
+    SinceFacts,
     ToolFacts,
     UnreadableRange,
 )
@@ -73,6 +74,7 @@ class Observed:
     clone: CloneFacts | None = None
     rates: tuple[RateSample, ...] = ()
     scope: ScopeFacts | None = None
+    since: SinceFacts | None = None
 
 
 def unreadable_ranges(
@@ -208,7 +210,10 @@ def make_record(
         reading=_flat(result.reading),
         rates=observed.rates if scope is None else (),
         findings=findings,
-        notes=observed.notes + ((trim,) if trim else ()) + spill_sentences(manifest),
+        notes=observed.notes
+        + ((observed.since.statement,) if observed.since is not None else ())
+        + ((trim,) if trim else ())
+        + spill_sentences(manifest),
         failure=str(result.failure) if result.failure is not None else None,
         exit_code=int(result.failure.exit_code) if result.failure is not None else 0,
         item=observed.item,
@@ -216,6 +221,7 @@ def make_record(
         derived_from=observed.derived_from or {},
         clone=observed.clone,
         scope=scope,
+        since=observed.since,
     )
 
 

@@ -22,6 +22,7 @@ __all__ = ["EvidenceFiles", "parse_json_object", "stem_of"]
 _IMAGE_ENDINGS = {
     "e01": (".e01",),
     "raw": (".dd", ".raw", ".img", ".001"),
+    "delta": (".qcow2",),
     **{name: (kind.ending,) for name, kind in CONTAINERS.items()},
 }
 _MAX_JSON = 64 << 20

@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from forensiq.clock import monotonic, rfc3339, utc_now
-from forensiq.errors import ImageFormatError
+from forensiq.errors import ForensiqError, ImageFormatError
 from forensiq.images import FoundRecord, find_record, open_image
 from forensiq.images.base import EvidenceImage
 from forensiq.images.ewf.reader import EwfImage
@@ -32,12 +32,13 @@ from forensiq.model.extent import Extent, subtract
 from forensiq.model.finding import Cause, Damage, Finding, Severity
 from forensiq.model.image import Segment
 from forensiq.model.ledger import LedgerHead
-from forensiq.model.records import DamageFacts, VerificationRecord
+from forensiq.model.records import DamageFacts, SinceFacts, VerificationRecord
 from forensiq.model.reference import AcquisitionReference
 from forensiq.model.scope import ChosenScope
 from forensiq.procedures.damage_impact import impact_of_damage
 from forensiq.procedures.environment import tool_facts
 from forensiq.procedures.verify_blocks import check_sample, load_blocks, locate_by_blocks
+from forensiq.procedures.verify_chain import base_image, judge_link, record_changed
 from forensiq.procedures.verify_more import against_drive, ask_libewf
 from forensiq.streams.progress import Progress
 from forensiq.verification.blocks import BlockList
@@ -104,6 +105,8 @@ def verify_image(
         else:
             run.check_sample(sample)
         run.compare()
+        if reference is not None and reference.since is not None and not read_back and sample is None:
+            run.check_chain(reference.since, segments_in, structure_only)
         if against is not None:
             run.differing, notes = against_drive(image, against, reference, run.progress, stop, run.skipped())
             run.findings += notes
@@ -158,6 +161,9 @@ class _Run:
         self.folder = Path(self.image.identity.path).parent
         self.beside: Path | None = None
         self.segments: tuple[Segment, ...] = tuple(self.image.segments)
+        if reference is not None and reference.since is not None:
+            # The files of the images it rests on are their own records' business.
+            self.segments = self.segments[: len(reference.segments)]
         self.findings: list[Finding] = []
         self.stored = image.stored_digests
         self.recorded = DigestSet() if reference is None else reference.digests
@@ -253,6 +259,24 @@ class _Run:
             self.findings += compare_segments(self.segments, reference)
             self.findings += compare_metadata(self.image.metadata, reference.metadata, self.image.format)
         self._explain_tail()
+
+    def check_chain(self, since: SinceFacts, segments_in: Sequence[Path], structure_only: bool) -> None:
+        changed = record_changed(since, self.folder)
+        if changed is not None:
+            self.findings.append(changed)
+        outcome: VerificationRecord | ForensiqError
+        try:
+            outcome = verified = verify_image(
+                base_image(since, self.folder),
+                structure_only=structure_only,
+                segments_in=segments_in,
+                progress=self.progress,
+                stop=self.stop,
+            )
+            self.findings += [each for each in verified.structure if each.code.startswith("chain.")]
+        except ForensiqError as error:
+            outcome = error
+        self.findings.append(judge_link(since, outcome, self.stop))
 
     def _hash_files(self, pool: ThreadPoolExecutor, structure_only: bool) -> Future[Hashed] | None:
         if structure_only or self.reference is None or not any(each.sha256 for each in self.reference.segments):
