@@ -21,7 +21,7 @@ from forensiq.cli.acquire_options import (
     reading_options,
 )
 from forensiq.cli.acquire_view import show_end, show_plan, show_start
-from forensiq.cli.options import OFFSET, STEM, forensiq_command
+from forensiq.cli.options import OFFSET, PATH, STEM, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.errors import ExitCode
 from forensiq.procedures.acquire import acquire, exit_code_of, plan_only
