@@ -40,6 +40,7 @@ COMMANDS: dict[str, Entry] = {
     "types": Entry(f"{_HERE}.types", _ANALYSIS, "What files are, against what their names say."),
     "impact": Entry(f"{_HERE}.impact", _ANALYSIS, "What the unreadable or damaged sectors fall in."),
     "mount": Entry(f"{_HERE}.mount", _ANALYSIS, "Show an image as files, read-only (FUSE)."),
+    "boot": Entry(f"{_HERE}.boot", _ANALYSIS, "A virtual machine over an untouched image."),
     "unmount": Entry(f"{_HERE}.unmount", _ANALYSIS, "End a mount."),
     "case": Entry(f"{_HERE}.case", _CASE, "Case folders: open, show, note, transfer, verify, seal."),
     "keys": Entry(f"{_HERE}.keys", _CASE, "Signing keys."),

@@ -33,6 +33,7 @@ __all__ = [
     "OPTION_LIST",
     "OPTION_MAGIC",
     "OPTION_REPLY",
+    "OPTION_REPLY_MAGIC",
     "REFUSED_INVALID",
     "REFUSED_UNKNOWN",
     "REFUSED_UNSUPPORTED",
@@ -51,7 +52,7 @@ CLIENT_FLAGS = struct.pack(">I", 3)
 OPTION_MAGIC = b"IHAVEOPT"
 OPTION = struct.Struct(">8sII")
 OPTION_REPLY = struct.Struct(">QIII")
-_OPTION_REPLY_MAGIC = 0x3E889045565A9
+OPTION_REPLY_MAGIC = 0x3E889045565A9
 OPTION_EXPORT_NAME, OPTION_ABORT, OPTION_LIST, OPTION_INFO, OPTION_GO = 1, 2, 3, 6, 7
 ACK, SERVER, INFO = 1, 2, 3
 REFUSED_UNSUPPORTED, REFUSED_INVALID, REFUSED_UNKNOWN = 0x80000001, 0x80000003, 0x80000006
@@ -91,13 +92,18 @@ class NbdClient:
     """
 
     def __init__(self, connection: socket.socket, name: str = "") -> None:
-        """Take over ``connection``, and ask for the export ``name``."""
+        """Take over ``connection``, and ask for the export ``name``; where that fails the connection is closed."""
         self._connection = connection
         self._number = 0
+        begun = False
         try:
             self.size = self._begin(name.encode())
+            begun = True
         except OSError as error:
             raise SourceLostError(f"the NBD server went away: {error}") from error
+        finally:
+            if not begun:
+                connection.close()
 
     def _begin(self, name: bytes) -> int:
         greeting = receive(self._connection, 18)
@@ -108,7 +114,7 @@ class NbdClient:
         size: int | None = None
         while True:
             magic, _, kind, length = OPTION_REPLY.unpack(receive(self._connection, OPTION_REPLY.size))
-            if magic != _OPTION_REPLY_MAGIC or length > _MOST_DATA:
+            if magic != OPTION_REPLY_MAGIC or length > _MOST_DATA:
                 raise SourceLostError("the NBD server sent what is no reply")
             data = receive(self._connection, length)
             if kind == INFO and data[:2] == bytes(2) and length == INFO_EXPORT.size:
