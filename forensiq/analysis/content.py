@@ -17,6 +17,8 @@ __all__ = ["OpenStream", "digest_stream", "has_content", "largest_readable", "op
 
 _PIECE = 1 << 20
 _FLOOR = 4 << 30
+_APFS_COMPRESSED = 4355
+"""``TSK_FS_ATTR_TYPE_APFS_COMP_REC``: the attribute ``com.apple.decmpfs``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,9 @@ def opened_stream(fs: TskFileSystem | NativeFileSystem, inode: int, attribute: s
         return
     file = fs.open_file(inode)
     try:
+        if fs.name == "apfs" and attribute is None and _is_compressed(fs, file):
+            yield _unpacked(fs, inode)
+            return
         if attribute is None:
             stream = fs.default_stream(file)
         else:
@@ -68,6 +73,20 @@ def _refuse_not_taken(fs: TskFileSystem | NativeFileSystem, places: list[tuple[i
         raise FileSystemError(
             f"{missing:,} bytes of its blocks were not taken: they are outside of the scope of this image"
         )
+
+
+def _is_compressed(fs: TskFileSystem, file: int) -> bool:
+    """Whether APFS keeps a file compressed; of some The Sleuth Kit gives no attribute at all."""
+    streams = list(fs.streams(file))
+    return not streams or any(each.type == _APFS_COMPRESSED for each in streams)
+
+
+def _unpacked(fs: TskFileSystem, inode: int) -> OpenStream:
+    """A file that APFS compresses: The Sleuth Kit gives nothing, or an error, for most of them."""
+    if fs.apfs is None:
+        raise FileSystemError(f"inode {inode} has no content that can be read, and libfsapfs cannot open its volume")
+    volume, entry, size = fs.apfs, fs.apfs.entry(inode), fs.apfs.size(inode)
+    return OpenStream(size, size, lambda at, buffer, _: volume.read(entry, at, buffer))
 
 
 def largest_readable(image_size: int) -> int:

@@ -207,6 +207,28 @@ class Explorer:
                     return
                 skip.append(place)
 
+    def second_opinion(self, fs: FileSystemRef) -> tuple[list[dict[str, Any]], int]:
+        """Return where another library tells something else about the entries of ``fs`` (APFS); how many were compared.
+
+        What could not be compared is added to :attr:`losses`.
+        """
+        differences: list[dict[str, Any]] = []
+        value: Mapping[str, Any] = {}
+        try:
+            for kind, payload in self.worker.ask("second_opinion", **fs.request()):
+                if kind is FrameKind.LINES:
+                    differences += map(json.loads, payload.splitlines())
+                elif kind is FrameKind.VALUE:
+                    value = json.loads(payload)
+        except RequestFailed as error:
+            self._lost(fs, f"no second opinion: {error.message}")
+        except WorkerDied as error:
+            self.drop_worker()
+            self._lost(fs, f"no second opinion: {error.message}", error.place.inode)
+        if value.get("reason"):
+            self._lost(fs, f"no second opinion: {value['reason']}")
+        return differences, int(value.get("compared", 0))
+
     def find(self, fs: FileSystemRef, path: str) -> list[FileEntry]:
         """Return the entries at a path: the streams of the allocated one first, deleted namesakes after it."""
         try:

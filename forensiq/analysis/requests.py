@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from forensiq.analysis import allocation_requests, content_requests
+from forensiq.analysis.apfs_compare import Comparison
 from forensiq.analysis.content import largest_readable, opened_stream, pieces
 from forensiq.analysis.file_system_error import FileSystemError
 from forensiq.analysis.impact import RangeSet, damaged_records, hits_of_entry, rest_of_ranges
@@ -148,6 +149,23 @@ def _read_medium(session: Session, request: Request) -> None:
     session.channel.send(FrameKind.DATA, data)
 
 
+def _second_opinion(session: Session, request: Request) -> None:
+    """Answer with a line for each difference between The Sleuth Kit and libfsapfs; ``compared`` counts entries."""
+    fs = session.tsk_file_system(request)
+    if fs.apfs is None:
+        session.channel.value(FrameKind.VALUE, {"compared": 0, "reason": "libfsapfs cannot open it"})
+        return
+    comparison = Comparison(fs.apfs, lambda difference: session.channel.line(json.dumps(difference)))
+    # As The Sleuth Kit has it: sizes are not taken from libfsapfs here.
+    opinion, fs.apfs = fs.apfs, None
+    try:
+        run_walk(session, request, walker(session, request, lambda text: comparison.ours(json.loads(text))))
+    finally:
+        fs.apfs = opinion
+    comparison.rest()
+    session.channel.value(FrameKind.VALUE, {"compared": comparison.compared, "reason": None})
+
+
 HANDLERS: dict[str, Callable[[Session, Request], None]] = {
     "volumes": _volumes,
     "open": _open_file_system,
@@ -159,6 +177,7 @@ HANDLERS: dict[str, Callable[[Session, Request], None]] = {
     "scan": content_requests.scan,
     "types": content_requests.types,
     "read_medium": _read_medium,
+    "second_opinion": _second_opinion,
     "allocation": allocation_requests.allocation,
     "runs": allocation_requests.runs,
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+from forensiq.analysis.apfs import ApfsVolume
 from forensiq.analysis.file_system_error import FileSystemError
 from forensiq.analysis.native.base import NativeFileSystem
 from forensiq.analysis.native.kinds import native_kind, open_native
@@ -73,7 +75,7 @@ class Session:
             if block is None:
                 self._open[key] = self._opened(offset, name)
             else:
-                self._open[key] = self.pool(offset).open_volume(int(block))
+                self._open[key] = self._opened_in_pool(offset, int(block))
             self._open[key].taken = self._taken
         return self._open[key]
 
@@ -82,6 +84,15 @@ class Session:
         fs = self.file_system(request)
         if not isinstance(fs, TskFileSystem):
             raise FileSystemError(f"not told for {fs.name}")
+        return fs
+
+    def _opened_in_pool(self, offset: int, block: int) -> TskFileSystem:
+        pool = self.pool(offset)
+        fs = pool.open_volume(block)
+        index = next((number for number, each in enumerate(pool.volumes()) if each.block == block), 0)
+        # Without it compressed files cannot be read, and say so one by one.
+        with contextlib.suppress(FileSystemError):
+            fs.apfs = ApfsVolume(self.image, offset, index)
         return fs
 
     def _opened(self, offset: int, name: str) -> OpenFileSystem:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytsk3
 
+from forensiq.analysis.apfs import ApfsVolume
 from forensiq.analysis.file_system_error import FileSystemError
 from forensiq.analysis.tsk_check import check_layout
 from forensiq.analysis.tsk_structs import (
@@ -215,6 +216,8 @@ class TskFileSystem:
         self.name = (self.lib.fs_type_toname(self.info.ftype) or b"unknown").decode("ascii", "replace")
         self.is_ntfs = self.name == "ntfs"
         self._block_flags = _BLOCK_FLAGS(self.info.block_getflags)
+        self.apfs: ApfsVolume | None = None
+        """The same volume through libfsapfs, where it is one of APFS and libfsapfs can open it."""
 
     @property
     def root(self) -> int:

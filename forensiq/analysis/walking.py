@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable
 
+from forensiq.analysis.apfs import ApfsVolume
+from forensiq.analysis.body import body_of_entry
+from forensiq.analysis.file_system_error import FileSystemError
 from forensiq.analysis.native.base import NativeFileSystem
 from forensiq.analysis.native.walk import NativeWalk
 from forensiq.analysis.session import Request, Session
@@ -41,9 +46,31 @@ def walker(session: Session, request: Request, emit: Callable[[str], None]) -> W
     recovery = bool(request.get("recovery", True))
     orphans = bool(request.get("orphans", True))
     moved = Progress(session.cells)
+    if fs.apfs is not None:
+        given, body = _with_sizes(fs.apfs, given, body), None
     return Walk(
         fs, *place, given, report, moved, skip, recurse=recurse, recovery=recovery, orphans=orphans, body=body
     )  # fmt: skip
+
+
+def _with_sizes(volume: ApfsVolume, emit: Callable[[str], None], body: str | None) -> Callable[[str], None]:
+    """Give compressed files of APFS the size of their content; The Sleuth Kit tells 0 of them."""
+
+    def sized(text: str) -> None:
+        if '"type":"file","size":0,' in text:
+            entry = json.loads(text)
+            with contextlib.suppress(FileSystemError):
+                size = volume.size(entry["inode"]) if entry["allocated"] else 0
+                if size:
+                    head, _, tail = text.rpartition('"type":"file","size":0,')
+                    text = f'{head}"type":"file","size":{size},{tail}'
+        if body is None:
+            emit(text)
+        else:
+            for line in body_of_entry(json.loads(text), body):
+                emit(line)
+
+    return sized
 
 
 def run_walk(session: Session, request: Request, walk: Walk | NativeWalk) -> None:

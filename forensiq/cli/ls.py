@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,10 +15,13 @@ from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, visible
 from forensiq.errors import ExitCode, UsageError
+from forensiq.model.finding import Severity
+from forensiq.model.jsonable import to_json
 from forensiq.model.listing import FileEntry, Recovery
 from forensiq.procedures.catalogue import open_listing
 from forensiq.procedures.listing import Listing, entries_of
 from forensiq.procedures.partitions import image_reference
+from forensiq.procedures.second_opinion import second_opinion
 
 __all__ = ["command"]
 
@@ -37,6 +41,7 @@ _STATES = {
 @click.option("-r", "--recursive", is_flag=True, help="Folders within folders too.")
 @click.option("--deleted", is_flag=True, help="Only deleted and orphan entries.")
 @click.option("--partition", type=int, metavar="N", help="Only this partition, by its number in 'partitions'.")
+@click.option("--second-opinion", "second", is_flag=True, help="Compare APFS volumes with libfsapfs too.")
 @catalogue_option
 @image_options
 @recorded("image")
@@ -47,6 +52,7 @@ def command(
     recursive: bool,
     deleted: bool,
     partition: int | None,
+    second: bool,
     catalogue: Path | None,
     image_format: str | None,
     sector_size: int | None,
@@ -69,7 +75,30 @@ def command(
             sys.stdout.buffer.flush()
         else:
             _show(run, listing, (entry for batch in batches for entry in entries_of(batch)))
-        return tell_rest(run, listing)
+        differ = second and _compare(run, listing)
+        code = tell_rest(run, listing)
+        return ExitCode.VERIFICATION if differ else code
+
+
+def _compare(run: Run, listing: Listing) -> bool:
+    """Tell where libfsapfs says something else; return whether anything contradicts the listing."""
+    opinion = second_opinion(listing)
+    if not opinion.file_systems:
+        run.warn("no second opinion: there is a second reader for APFS only")
+        return False
+    weighty = [each for each in opinion.differences if each.severity is not Severity.INFO]
+    if run.json:
+        for each in opinion.differences:
+            sys.stdout.write(json.dumps({"schema": "forensiq/finding/1", "finding": to_json(each)}) + "\n")
+    for each in weighty[:20]:
+        run.warn(f"{visible(each.where or '')}: {visible(each.message)}")
+    compressed = len(opinion.differences) - len(weighty)
+    run.note(
+        f"second opinion: {count(opinion.entries, 'entry', 'entries')} compared with libfsapfs, "
+        f"{len(weighty):,} differ, {compressed:,} compressed"
+    )
+    run.record(second_opinion_compared=opinion.entries, second_opinion_differences=len(weighty))
+    return bool(weighty)
 
 
 def _show(run: Run, listing: Listing, entries: Iterable[FileEntry]) -> None:
