@@ -8,6 +8,7 @@ from pathlib import Path
 
 from forensiq.images import format_of
 from forensiq.images.containers import CONTAINERS
+from forensiq.images.folder import image_in_folder
 from forensiq.model.records import AcquisitionRecord
 from forensiq.procedures.acquire import acquire
 from forensiq.procedures.acquire_job import PlanFacts
@@ -38,5 +39,5 @@ def convert(
     The digests that the image and its record hold are computed again on the way and compared: a difference is a finding
     in the record, and exit code 4. Raises :class:`~forensiq.errors.ImageFormatError` where the source is no image.
     """
-    format_of(Path(request.source))
+    format_of(image_in_folder(Path(request.source)))
     return acquire(request, progress=progress, stop=stop, on_start=on_start)

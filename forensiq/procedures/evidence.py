@@ -12,6 +12,7 @@ from forensiq.errors import ImageFormatError
 from forensiq.images import format_of, open_image
 from forensiq.images.base import EvidenceImage
 from forensiq.images.beside import find_record
+from forensiq.images.folder import image_in_folder
 from forensiq.procedures.protection import FileWatch, Protection, guard_device
 from forensiq.sources import open_source
 from forensiq.sources.base import Source
@@ -46,7 +47,7 @@ def open_evidence(
     A container (E01 …) is opened as the medium that it holds: copying it is a conversion. A file that is no container
     is evidence as it is, byte by byte.
     """
-    where = Path(path)
+    where = image_in_folder(Path(path))
     if _is_block_device(where):
         guard = guard_device(
             path, allow_writable=allow_writable, external_blocker=external_blocker, restore=restore_flag

@@ -10,6 +10,7 @@ from forensiq.errors import Fact
 from forensiq.images import find_record, open_image
 from forensiq.images.base import EvidenceImage
 from forensiq.images.ewf.reader import EwfImage
+from forensiq.images.folder import image_in_folder
 from forensiq.images.mapped import MappedImage
 from forensiq.model.digest import DigestSet
 from forensiq.model.extent import Extent
@@ -68,6 +69,7 @@ def inspect_image(path: Path, *, segments_in: Sequence[Path] = (), image_format:
     An incomplete image is described as far as it can be read, and ``complete`` is false. Raises
     :class:`~forensiq.errors.ImageFormatError` where there is no image.
     """
+    path = image_in_folder(path)
     record = find_record(path)
     with open_image(path, format=image_format, segments_in=segments_in, lenient=True) as image:
         return _describe(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from forensiq.analysis.explorer import Explorer
 from forensiq.analysis.opening import ImageRef
+from forensiq.images.folder import image_in_folder
 from forensiq.model.finding import Finding
 from forensiq.model.listing import ContentKind, Volume, VolumeKind, VolumeSystem
 
@@ -61,8 +62,10 @@ class PartitionListing:
 def image_reference(
     image: Path, *, image_format: str | None = None, segments_in: Sequence[Path] = (), sector_size: int | None = None
 ) -> ImageRef:
-    """Return the image as the analysis names it."""
-    return ImageRef(str(image), image_format, tuple(str(folder) for folder in segments_in), sector_size)
+    """Return the image as the analysis names it; of a folder, the only image in it."""
+    return ImageRef(
+        str(image_in_folder(image)), image_format, tuple(str(folder) for folder in segments_in), sector_size
+    )
 
 
 def list_partitions(reference: ImageRef) -> PartitionListing:

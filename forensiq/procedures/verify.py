@@ -25,6 +25,7 @@ from forensiq.errors import ForensiqError, ImageFormatError
 from forensiq.images import FoundRecord, find_record, open_image
 from forensiq.images.base import EvidenceImage
 from forensiq.images.ewf.reader import EwfImage
+from forensiq.images.folder import image_in_folder
 from forensiq.images.mapped import MappedImage
 from forensiq.images.scope_map import scope_of_reference
 from forensiq.model.digest import DEFAULT_ALGORITHMS, DigestSet, HashAlgorithm
@@ -90,6 +91,7 @@ def verify_image(
     Raises :class:`~forensiq.errors.ImageFormatError` where there is no image to verify, and
     :class:`~forensiq.errors.Interrupted` when ``stop`` was set.
     """
+    path = image_in_folder(path)
     record = find_record(path) if reference is None else None  # 1
     if record is not None:
         reference = record.reference

@@ -22,6 +22,7 @@ from forensiq.sources.base import Source
 from forensiq.sources.block_device import BlockDeviceSource
 from forensiq.sources.file import FileSource
 from forensiq.sources.split import SplitSource
+from forensiq.sources.unusual import unusual
 from forensiq.streams.files import find_parts
 
 __all__ = ["open_source"]
@@ -35,16 +36,16 @@ def open_source(path: Path, *, sector_size: int | None = None) -> Source:
     :class:`~forensiq.errors.MissingSegmentError` where a part of a split image is missing.
     """
     try:
-        mode = path.stat().st_mode
+        state = path.stat()
     except OSError as error:
         code = error.errno or errno.EIO
         kind = UsageError if code in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG) else SourceError
         raise kind(f"{path}: {os.strerror(code)}", path=str(path), errno=code) from error
+    mode = state.st_mode
     if stat.S_ISBLK(mode):
         return BlockDeviceSource(str(path))
     if stat.S_ISREG(mode):
         if is_first_part(path.name) and len(find_parts(path)) > 1:
             return SplitSource(path, sector_size=sector_size or 512)
         return FileSource(path, sector_size=sector_size or 512)
-    what = "a folder" if stat.S_ISDIR(mode) else "a character device" if stat.S_ISCHR(mode) else "not a file"
-    raise UsageError(f"{path} is {what}, not a drive or an image file", path=str(path))
+    raise unusual(path, state)

@@ -14,6 +14,7 @@ from forensiq.devices.identity import identity_of
 from forensiq.devices.ioctls import open_device, size_of
 from forensiq.devices.system import System
 from forensiq.errors import SourceError, SourceLostError, SourceReadError
+from forensiq.sources.unusual import refuse_odd_sectors
 
 __all__ = ["BlockDeviceSource"]
 
@@ -40,6 +41,7 @@ class BlockDeviceSource:
         self.path = path
         self.size = self.identity.size
         self.sector_size = self.identity.sector_size
+        refuse_odd_sectors(path, self.size, self.sector_size)
         self._direct_always = direct
         self._lock = threading.Lock()
         self._dropped = 0
