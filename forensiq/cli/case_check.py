@@ -24,8 +24,8 @@ __all__ = ["command"]
 def command(run: Run, folder: Path, number: str | None, code: str | None, ca: Path | None) -> ExitCode:
     """Check a sealed case against its seal: every file, the ledger, signatures, time stamp, countersignatures."""
     progress = Progress(0)
-    with run.watch(progress):
-        checked = check_seal(folder, number=number, code=code, ca=ca, progress=progress)
+    with run.stoppable() as stop, run.watch(progress):
+        checked = check_seal(folder, number=number, code=code, ca=ca, progress=progress, stop=stop)
     if run.json:
         run.result(checked)
         return ExitCode(checked.exit_code)

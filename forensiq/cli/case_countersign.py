@@ -11,6 +11,8 @@ from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.cli.signing_options import key_choice, signing_options
 from forensiq.procedures.case_seal import countersign_seal
+from forensiq.procedures.keys import opened
+from forensiq.procedures.progress import Progress
 
 __all__ = ["command"]
 
@@ -25,8 +27,12 @@ def command(
     run: Run, folder: Path, number: str | None, role: str, statement: str, key: Path | None, passphrase_fd: int | None
 ) -> None:
     """Check everything, then sign a seal as somebody else than the one who sealed."""
-    choice = key_choice(key, passphrase_fd)
-    seal = countersign_seal(folder, number=number, role=role, statement=statement, key=choice)
+    choice = opened(key_choice(key, passphrase_fd), personal=True)
+    progress = Progress(0)
+    with run.stoppable() as stop, run.watch(progress):
+        seal = countersign_seal(
+            folder, number=number, role=role, statement=statement, key=choice, progress=progress, stop=stop
+        )
     if run.json:
         run.result(seal)
         return

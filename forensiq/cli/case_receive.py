@@ -13,6 +13,8 @@ from forensiq.cli.signing_options import key_choice, signing_options
 from forensiq.cli.text import visible
 from forensiq.errors import ExitCode
 from forensiq.procedures.case_transfer import receive_item
+from forensiq.procedures.keys import opened
+from forensiq.procedures.progress import Progress
 
 __all__ = ["command"]
 
@@ -38,8 +40,19 @@ def command(
 
     Exit code 4 if it is not what was handed over; that is recorded and signed too.
     """
-    choice = key_choice(key, passphrase_fd)
-    record = receive_item(folder, number=number, place=place, seal_in=seal_in, condition=condition, key=choice)
+    choice = opened(key_choice(key, passphrase_fd), personal=True)
+    progress = Progress(0)
+    with run.stoppable() as stop, run.watch(progress):
+        record = receive_item(
+            folder,
+            number=number,
+            place=place,
+            seal_in=seal_in,
+            condition=condition,
+            key=choice,
+            progress=progress,
+            stop=stop,
+        )
     if run.json:
         run.result(record)
     else:

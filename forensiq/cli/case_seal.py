@@ -11,6 +11,8 @@ from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.cli.signing_options import key_choice, signing_options
 from forensiq.procedures.case_seal import seal_case
+from forensiq.procedures.keys import opened
+from forensiq.procedures.progress import Progress
 
 __all__ = ["command"]
 
@@ -20,7 +22,9 @@ __all__ = ["command"]
 @signing_options
 def command(run: Run, folder: Path, key: Path | None, passphrase_fd: int | None) -> None:
     """Check everything, then seal it: a signed list of every file, and a short code for the paper form."""
-    seal = seal_case(folder, key=key_choice(key, passphrase_fd))
+    choice, progress = opened(key_choice(key, passphrase_fd), personal=True), Progress(0)
+    with run.stoppable() as stop, run.watch(progress):
+        seal = seal_case(folder, key=choice, progress=progress, stop=stop)
     if run.json:
         run.result(seal)
         return

@@ -13,6 +13,8 @@ from forensiq.cli.signing_options import key_choice, signing_options
 from forensiq.cli.text import visible
 from forensiq.errors import ExitCode
 from forensiq.procedures.case_transfer import HandOver, transfer_item
+from forensiq.procedures.keys import opened
+from forensiq.procedures.progress import Progress
 
 __all__ = ["command"]
 
@@ -57,15 +59,20 @@ def command(
 
     Nothing is handed over if the files are not what the ledger says. Exit code 4 if they differ afterwards.
     """
-    record = transfer_item(
-        folder,
-        item,
-        HandOver(to, purpose, authority, location, seal_out, seal_in, condition, notes),
-        moved_to=moved_to,
-        defer=defer,
-        released_by=released_by,
-        key=key_choice(key, passphrase_fd),
-    )
+    said = HandOver(to, purpose, authority, location, seal_out, seal_in, condition, notes)
+    choice, progress = opened(key_choice(key, passphrase_fd)), Progress(0)
+    with run.stoppable() as stop, run.watch(progress):
+        record = transfer_item(
+            folder,
+            item,
+            said,
+            moved_to=moved_to,
+            defer=defer,
+            released_by=released_by,
+            key=choice,
+            progress=progress,
+            stop=stop,
+        )
     if run.json:
         run.result(record)
     else:

@@ -33,8 +33,8 @@ def command(run: Run, folder: Path, head: str | None, ca: Path | None, no_images
     """
     pinned = parse_head(head) if head is not None else None
     progress = Progress(0)
-    with run.watch(progress):
-        checked = verify_case(folder, head=pinned, ca=ca, images=not no_images, progress=progress)
+    with run.stoppable() as stop, run.watch(progress):
+        checked = verify_case(folder, head=pinned, ca=ca, images=not no_images, progress=progress, stop=stop)
     if run.json:
         run.result(checked)
     else:

@@ -11,6 +11,7 @@ from forensiq.cli.run import Run
 from forensiq.cli.text import visible
 from forensiq.errors import ExitCode
 from forensiq.model.report_check import CheckState
+from forensiq.procedures.progress import Progress
 from forensiq.procedures.report_verify import verify_report
 
 __all__ = ["command"]
@@ -24,7 +25,9 @@ _WORDS = {CheckState.PASSED: "passed", CheckState.FAILED: "FAILED", CheckState.N
 @click.option("--no-images", is_flag=True, help="Check the report alone, not the images that it speaks of.")
 def command(run: Run, report: Path, case: Path | None, no_images: bool) -> ExitCode:
     """Check a report, its signature, its parts and the images it speaks of."""
-    found = verify_report(report, case=case, images=not no_images)
+    progress = Progress(0)
+    with run.stoppable() as stop, run.watch(progress):
+        found = verify_report(report, case=case, images=not no_images, progress=progress, stop=stop)
     if run.json:
         run.result(found)
         return ExitCode(found.exit_code)

@@ -11,6 +11,7 @@ Any key may sign: whether a key is known to you is another question (:mod:`foren
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,6 +26,8 @@ from forensiq.model.ledger import NO_HASH, LedgerEntry, LedgerHead, LedgerReport
 __all__ = ["MAX_FINDINGS", "Pin", "audit_ledger", "ledger_finding"]
 
 MAX_FINDINGS = 1000
+"""Findings of each severity that are listed; ``ledger.more`` counts the rest."""
+
 _STEP_S = 5.0
 
 
@@ -76,7 +79,7 @@ class _Audit:
         self._names = names
         self._visit = visit
         self._findings: list[Finding] = []
-        self._suppressed = 0
+        self._count: Counter[Severity] = Counter()
         self._signers: dict[str, SignerFacts] = {}
         self._previous = NO_HASH
         self._seq = 0
@@ -88,9 +91,10 @@ class _Audit:
         for number, line in enumerate(checked_lines(ledger), start=1):
             self._line(number, line)
         self._look_up_missing()
-        if self._suppressed:
-            text = f"{self._suppressed} further findings are not listed"
-            self._findings.append(ledger_finding("ledger.more", text, "ledger"))
+        for severity, count in self._count.items():
+            if count > MAX_FINDINGS:
+                text = f"{count - MAX_FINDINGS} further findings are not listed"
+                self._findings.append(ledger_finding("ledger.more", text, "ledger", severity=severity))
         head = head_after(self._last)
         return LedgerReport(
             head if head.seq == number else replace(head, count=number),
@@ -100,10 +104,10 @@ class _Audit:
         )
 
     def _add(self, finding: Finding) -> None:
-        if len(self._findings) < MAX_FINDINGS:
+        # Each severity has its own room: many warnings must not hide an error.
+        self._count[finding.severity] += 1
+        if self._count[finding.severity] <= MAX_FINDINGS:
             self._findings.append(finding)
-        else:
-            self._suppressed += 1
 
     def _line(self, number: int, line: CheckedLine) -> None:
         where, entry = f"ledger line {number}", line.entry

@@ -38,31 +38,27 @@ def decode(data: bytes) -> Json:
     The caller bounds the length of ``data``.
     """
     try:
-        value: Json = json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_int=_integer,
-            parse_float=_refuse_number,
-            parse_constant=_refuse_number,
-        )
+        text = data.decode("utf-8")
+        value: Json = _READER.decode(text)
+        if _plainly_canonical(value, text) or encode(value) == data:
+            return value
+        _STRICT_READER.decode(text)
     except NotCanonicalError:
         raise
     except (ValueError, RecursionError) as error:
         raise NotCanonicalError(f"not JSON: {error}") from None
-    if not _plainly_canonical(value, data) and encode(value) != data:
-        raise NotCanonicalError("JSON, but not in canonical form (order of keys, white space or escapes)")
-    return value
+    raise NotCanonicalError("JSON, but not in canonical form (order of keys, white space or escapes)")
 
 
-def _plainly_canonical(value: Json, data: bytes) -> bool:
-    """Say whether ``data`` is canonical, quickly, for the usual case; ``False`` means only that it has to be looked at.
+def _plainly_canonical(value: Json, text: str) -> bool:
+    """Say whether ``text`` is canonical, quickly, for the usual case; ``False`` means only that it has to be looked at.
 
-    In ASCII, the order of code points is that of UTF-16 units; with so few brackets, no nesting is too deep.
+    In ASCII, the order of code points is that of UTF-16 units; with so few brackets, no nesting is too deep. A key that
+    stands twice is read once, so what is written is shorter than what was read.
     """
-    if not data.isascii() or data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+    if not text.isascii() or text.count("{") + text.count("[") > MAX_DEPTH:
         return False
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return text.encode("utf-8", "surrogatepass") == data
+    return _WRITER.encode(value) == text
 
 
 def _ordered(value: object, depth: int) -> object:
@@ -97,10 +93,17 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 def _integer(text: str) -> int:
     number = int(text) if len(text) <= 17 else MAX_INTEGER + 1
-    if abs(number) > MAX_INTEGER:
+    if not -MAX_INTEGER <= number <= MAX_INTEGER:
         raise NotCanonicalError("an integer beyond 2^53 - 1")
     return number
 
 
 def _refuse_number(text: str) -> Json:
     raise NotCanonicalError(f"a number that is no integer: {text[:20]}")
+
+
+_READER = json.JSONDecoder(parse_int=_integer, parse_float=_refuse_number, parse_constant=_refuse_number)
+_STRICT_READER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=_integer, parse_float=_refuse_number, parse_constant=_refuse_number
+)
+_WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)

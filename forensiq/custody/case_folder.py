@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,8 +121,10 @@ class open_plain:  # noqa: N801  (a context manager that reads like a function)
         os.close(self.number)
 
 
-def hash_file(root: Path, relative: str) -> FileDigest:
+def hash_file(root: Path, relative: str, advance: Callable[[int], None] = lambda _: None) -> FileDigest:
     """Return size and digests of a file in a case, read past the page cache where the system allows it.
+
+    ``advance`` gets the bytes of each piece, and may end the work by raising.
 
     ``CustodyError`` if it cannot be read to its end, is no regular file, or a folder on its way is a link.
     """
@@ -136,6 +138,7 @@ def hash_file(root: Path, relative: str) -> FileDigest:
                 md5.update(piece)
                 sha256.update(piece)
                 size += len(piece)
+                advance(len(piece))
         except OSError as error:
             raise CustodyError(f"{path} cannot be read at byte {size}: {error.strerror}", path=str(path)) from error
     return FileDigest(relative, size, md5.hexdigest(), sha256.hexdigest())

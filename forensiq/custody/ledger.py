@@ -17,6 +17,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,13 +32,14 @@ from forensiq.model.jsonable import Json
 from forensiq.model.ledger import NO_HASH, LedgerEntry, LedgerHead
 from forensiq.streams.durable import destination_error, sync_folder
 
-__all__ = ["MAX_LINE", "Event", "Ledger", "head_after", "ledger_line", "parse_line", "signature_holds", "signed_parts"]
+__all__ = ["MAX_LINE", "Event", "Ledger", "head_after", "ledger_line", "parse_line", "signature_holds"]
 
 MAX_LINE = 16 * 1024 * 1024
 """Longest line in bytes that is written or read; longer ones are refused before they are held in memory."""
 
 _FIELDS = frozenset(LedgerEntry.__dataclass_fields__) - {"hash"}
 _BLOCK = 64 * 1024
+_HEX = re.compile("[0-9a-f]*").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Event:
 def parse_line(line: bytes) -> LedgerEntry:
     """Return the entry in ``line`` (without newline); :class:`NotCanonicalError` if it is none. No signature check."""
     value = decode(line)
-    if not isinstance(value, dict) or set(value) != _FIELDS:
+    if not isinstance(value, dict) or value.keys() != _FIELDS:
         raise NotCanonicalError("not a ledger entry: other fields than an entry has")
     for name in ("seq", "monotonic_us"):
         if not isinstance(value[name], int) or isinstance(value[name], bool):
@@ -69,28 +71,24 @@ def parse_line(line: bytes) -> LedgerEntry:
     for name in ("parameters", "result", "digests"):
         if not isinstance(value[name], dict):
             raise NotCanonicalError(f"not a ledger entry: {name} is no object")
-    if not all(_is_hex(digest, 64) for digest in value["digests"].values()):  # type: ignore[union-attr]
-        raise NotCanonicalError("not a ledger entry: a digest is no SHA-256")
+    for digest in value["digests"].values():  # type: ignore[union-attr]
+        if not _is_hex(digest, 64):
+            raise NotCanonicalError("not a ledger entry: a digest is no SHA-256")
     for name, length in (("previous", 64), ("key", 64), ("signature", 128)):
         if not _is_hex(value[name], length):
             raise NotCanonicalError(f"not a ledger entry: {name} is not {length} hexadecimal digits")
     return LedgerEntry(**value, hash=hashlib.sha256(line).hexdigest())  # type: ignore[arg-type]
 
 
-def signature_holds(entry: LedgerEntry, line: bytes) -> bool:
-    """Say whether the entry was signed, as it stands in ``line``, by the key that it names."""
-    return verify_signature(*signed_parts(entry, line))
+def signature_holds(key: str, signature: str, line: bytes) -> bool:
+    """Say whether ``line`` was signed by the key in it; ``key`` and ``signature`` are as :func:`parse_line` read them.
 
-
-def signed_parts(entry: LedgerEntry, line: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return key, signature and the bytes that were signed: the line without its field ``signature``.
-
-    ``line`` is that which :func:`parse_line` made the entry of. In canonical form only ``utc`` follows ``signature``,
-    and it is text, in which a quotation mark is escaped: so the last place that looks like the field is the field.
+    What was signed is the line without its field ``signature``. In canonical form only ``utc`` follows that field, and
+    it is text, in which a quotation mark is escaped: so the last place that looks like the field is the field.
     """
-    part = f'"signature":"{entry.signature}",'.encode()
+    part = f'"signature":"{signature}",'.encode()
     at = line.rindex(part)
-    return bytes.fromhex(entry.key), bytes.fromhex(entry.signature), line[:at] + line[at + len(part) :]
+    return verify_signature(bytes.fromhex(key), bytes.fromhex(signature), line[:at] + line[at + len(part) :])
 
 
 def head_after(entry: LedgerEntry | None) -> LedgerHead:
@@ -203,7 +201,7 @@ class Ledger:
             entry = parse_line(line)
         except NotCanonicalError:
             return None
-        return entry if signature_holds(entry, line) else None
+        return entry if signature_holds(entry.key, entry.signature, line) else None
 
     def _set_aside(self, handle: int, end: int) -> dict[str, str]:
         """Move the bytes from ``end`` on to a side file; return path and digest of what awaits its event."""
@@ -306,4 +304,4 @@ def _boot() -> str:
 
 
 def _is_hex(value: object, length: int) -> bool:
-    return isinstance(value, str) and len(value) == length and not value.strip("0123456789abcdef")
+    return isinstance(value, str) and len(value) == length and _HEX(value) is not None

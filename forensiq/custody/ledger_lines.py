@@ -2,7 +2,7 @@
 
 Lines are yielded in order and in bounded batches, so memory does not grow with the ledger. Signatures are most of the
 work of an audit: for a ledger of more than 4 MiB (some 8,000 entries) worker processes check them while this one
-parses; without workers it does both.
+parses; without workers it does both. The workers leave Ctrl-C to this process, which ends them.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from forensiq.custody.ledger import MAX_LINE, Ledger, parse_line, signed_parts
-from forensiq.custody.signing import verify_signatures
+from forensiq.custody.ledger import MAX_LINE, Ledger, parse_line, signature_holds
 from forensiq.errors import NotCanonicalError
 from forensiq.model.ledger import LedgerEntry
 
@@ -26,7 +26,8 @@ _LARGE = 4 * 1024 * 1024
 _BATCH_LINES, _BATCH_BYTES = 500, 1024 * 1024
 _WORKERS = 8
 
-_Parts = list[tuple[bytes, bytes, bytes]]
+_Signed = list[tuple[str, str, bytes]]
+"""Key, signature (both hexadecimal) and line of each entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,68 +46,93 @@ class CheckedLine:
     holds: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    offset: int
+    line: bytes
+    ended: bool
+    entry: LedgerEntry | None
+    problem: str
+
+
 def checked_lines(ledger: Ledger) -> Iterator[CheckedLine]:
     """Yield every line in order; after one that is longer than a line may be there are no more."""
     workers = min(os.cpu_count() or 1, _WORKERS)
     if workers == 1 or ledger.size() <= _LARGE:
-        for batch, parts in _batches(ledger):
-            yield from _joined(batch, verify_signatures(parts))
+        for batch in _batches(ledger):
+            yield from _joined(batch, _check(_signed(batch)))
         return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        waiting: deque[tuple[list[CheckedLine], _Parts, Future[list[bool]] | None]] = deque()
-        for batch, parts in _batches(ledger):
-            waiting.append((batch, parts, _submit(pool, parts)))
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_leave_signals)
+    try:
+        waiting: deque[tuple[list[_Parsed], Future[list[bool]] | None]] = deque()
+        for batch in _batches(ledger):
+            waiting.append((batch, _submit(pool, batch)))
             # Two batches for each worker keep it busy; more would only be memory.
             while len(waiting) > 2 * workers:
                 yield from _answered(*waiting.popleft())
         while waiting:
             yield from _answered(*waiting.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _submit(pool: ProcessPoolExecutor, parts: _Parts) -> Future[list[bool]] | None:
-    """Give ``parts`` to a worker; ``None`` where there are none (killed, or a machine that allows no processes)."""
+def _leave_signals() -> None:
+    """Let Ctrl-C reach only the process that started this worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _check(signed: _Signed) -> list[bool]:
+    return [signature_holds(*each) for each in signed]
+
+
+def _signed(batch: list[_Parsed]) -> _Signed:
+    return [(each.entry.key, each.entry.signature, each.line) for each in batch if each.entry is not None]
+
+
+def _submit(pool: ProcessPoolExecutor, batch: list[_Parsed]) -> Future[list[bool]] | None:
+    """Give a batch to a worker; ``None`` where there are none (killed, or a machine that allows no processes)."""
     try:
-        return pool.submit(verify_signatures, parts)
+        return pool.submit(_check, _signed(batch))
     except (BrokenExecutor, OSError):
         return None
 
 
-def _answered(batch: list[CheckedLine], parts: _Parts, answer: Future[list[bool]] | None) -> Iterator[CheckedLine]:
+def _answered(batch: list[_Parsed], answer: Future[list[bool]] | None) -> Iterator[CheckedLine]:
     try:
-        held = answer.result() if answer is not None else verify_signatures(parts)
+        held = answer.result() if answer is not None else _check(_signed(batch))
     except (BrokenExecutor, OSError):
-        held = verify_signatures(parts)
+        held = _check(_signed(batch))
     return _joined(batch, held)
 
 
-def _batches(ledger: Ledger) -> Iterator[tuple[list[CheckedLine], _Parts]]:
-    batch: list[CheckedLine] = []
-    parts: _Parts = []
+def _batches(ledger: Ledger) -> Iterator[list[_Parsed]]:
+    batch: list[_Parsed] = []
     size = 0
     for offset, line in ledger.lines():
         body = line.removesuffix(b"\n")
-        parsed = _parse(offset, body, ended=len(body) < len(line))
-        batch.append(parsed)
-        if parsed.entry is not None:
-            parts.append(signed_parts(parsed.entry, body))
+        batch.append(_parse(offset, body, ended=len(body) < len(line)))
         size += len(line)
         if len(batch) >= _BATCH_LINES or size >= _BATCH_BYTES:
-            yield batch, parts
-            batch, parts, size = [], [], 0
-    yield batch, parts
+            yield batch
+            batch, size = [], 0
+    yield batch
 
 
-def _parse(offset: int, body: bytes, *, ended: bool) -> CheckedLine:
-    digest = hashlib.sha256(body).hexdigest()
+def _parse(offset: int, body: bytes, *, ended: bool) -> _Parsed:
     if len(body) > MAX_LINE:
-        return CheckedLine(offset, len(body), ended, digest, None, "too long")
+        return _Parsed(offset, body, ended, None, "too long")
     try:
-        return CheckedLine(offset, len(body), ended, digest, parse_line(body))
+        return _Parsed(offset, body, ended, parse_line(body), "")
     except NotCanonicalError as error:
-        return CheckedLine(offset, len(body), ended, digest, None, error.message)
+        return _Parsed(offset, body, ended, None, error.message)
 
 
-def _joined(batch: list[CheckedLine], held: list[bool]) -> Iterator[CheckedLine]:
+def _joined(batch: list[_Parsed], held: list[bool]) -> Iterator[CheckedLine]:
     answers = iter(held)
-    for line in batch:
-        yield line if line.entry is None else replace(line, holds=next(answers))
+    for each in batch:
+        size, entry = len(each.line), each.entry
+        if entry is not None:
+            yield CheckedLine(each.offset, size, each.ended, entry.hash, entry, "", next(answers))
+        else:
+            digest = hashlib.sha256(each.line).hexdigest()
+            yield CheckedLine(each.offset, size, each.ended, digest, None, each.problem)

@@ -61,7 +61,7 @@ def is_image_file(path: str) -> bool:
 def read_package(
     folder: CaseFolder, *, advance: Callable[[int], None] = lambda _: None, skip: Iterable[str] = ()
 ) -> PackageState:
-    """Hash every file of the case but the ledger itself and ``skip``; ``advance`` gets the bytes of each file."""
+    """Hash every file of the case but the ledger itself and ``skip``; ``advance`` gets the bytes of each piece."""
     files: dict[str, FileDigest] = {}
     others: list[FoundFile] = []
     unreadable: dict[str, str] = {}
@@ -71,10 +71,9 @@ def read_package(
             others.append(found)
         elif found.key not in left_out:
             try:
-                files[found.key] = hash_file(folder.root, found.key)
+                files[found.key] = hash_file(folder.root, found.key, advance)
             except CustodyError as error:
                 unreadable[found.key] = error.message
-            advance(found.size)
     return PackageState(files, tuple(others), unreadable)
 
 

@@ -15,8 +15,9 @@ import re
 import secrets
 import stat
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -43,7 +44,6 @@ __all__ = [
     "public_pem",
     "read_private_file",
     "verify_signature",
-    "verify_signatures",
 ]
 
 MINIMUM_PASSPHRASE = 8
@@ -101,15 +101,16 @@ def fingerprint_of(raw: bytes) -> str:
 def verify_signature(raw: bytes, signature: bytes, data: bytes) -> bool:
     """Say whether ``signature`` is that of ``data`` by the public key ``raw``; never raises for hostile bytes."""
     try:
-        Ed25519PublicKey.from_public_bytes(raw).verify(signature, data)
+        _public_key(raw).verify(signature, data)
     except (InvalidSignature, ValueError, UnsupportedAlgorithm):
         return False
     return True
 
 
-def verify_signatures(parts: Sequence[tuple[bytes, bytes, bytes]]) -> list[bool]:
-    """Say of each key, signature and data what :func:`verify_signature` says."""
-    return [verify_signature(raw, signature, data) for raw, signature, data in parts]
+@lru_cache(maxsize=64)
+def _public_key(raw: bytes) -> Ed25519PublicKey:
+    """Return the key, made once: a ledger has few keys and many signatures."""
+    return Ed25519PublicKey.from_public_bytes(raw)
 
 
 def public_pem(key: PublicKey) -> bytes:

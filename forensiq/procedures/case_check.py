@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,13 +35,14 @@ def check_seal(
     code: str | None = None,
     ca: Path | None = None,
     progress: Progress | None = None,
+    stop: threading.Event | None = None,
 ) -> SealCheck:
     """Check the case and its seal ``number`` (default: the newest).
 
     ``code`` is the seal code from paper. :class:`~forensiq.errors.NoReferenceError` if the case has no seal.
     """
     wanted = newest_seal(CaseFolder.open(root), number)
-    verification = verify_case(root, ca=ca, progress=progress)
+    verification = verify_case(root, ca=ca, progress=progress, stop=stop)
     seal = next((each for each in verification.seals if each.number == wanted), None)
     findings = list(verification.findings)
     matches = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,18 +22,22 @@ _FIRST = (".e01", ".ex01", ".s01", ".dd", ".raw", ".img", ".001")
 
 
 def verify_images(
-    folder: CaseFolder, state: PackageState, findings: list[Finding], progress: Progress | None = None
+    folder: CaseFolder,
+    state: PackageState,
+    findings: list[Finding],
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
 ) -> tuple[tuple[VerificationRecord, ...], list[Finding]]:
     """Return what the verification of each image found, and ``findings`` with what follows from it.
 
     An image whose files are not those of the ledger, and which is yet whole in itself, with digests of its own that
-    agree, did not decay: ``image.changed`` becomes ``image.replaced``.
+    agree, did not decay: ``image.changed`` becomes ``image.replaced``. A set ``stop`` ends with ``Interrupted``.
     """
     records: list[VerificationRecord] = []
     result = list(findings)
     for key in _images(state):
         try:
-            record = verify_image(inside(folder.root, key), progress=progress)
+            record = verify_image(inside(folder.root, key), progress=progress, stop=stop)
         except Interrupted:
             raise
         except ForensiqError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import platform
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,7 @@ def seal_case(
     *,
     key: KeyChoice | None = None,
     progress: Progress | None = None,
+    stop: threading.Event | None = None,
 ) -> SealFacts:
     """Check the case, then seal everything in it as a new seal ``seals/NNNN``.
 
@@ -69,7 +71,7 @@ def seal_case(
     folder = CaseFolder.open(root)
     case = folder.read_case()
     # 2. Everything as it was written down.
-    checked = check_case(root, images=False, progress=progress)
+    checked = check_case(root, images=False, progress=progress, stop=stop)
     _refuse_broken(checked.verification)
     # 3. What a stranger needs.
     digests = {**checked.digests, **_put_helpers(folder, signer)}
@@ -141,6 +143,7 @@ def countersign_seal(
     statement: str = "",
     key: KeyChoice | None = None,
     progress: Progress | None = None,
+    stop: threading.Event | None = None,
 ) -> SealFacts:
     """Check the case, then sign one of its seals as witness, receiver or whatever ``role`` says.
 
@@ -149,7 +152,7 @@ def countersign_seal(
     signer = open_signer(key, personal=True)
     folder = CaseFolder.open(root)
     seal = newest_seal(folder, number)
-    checked = verify_case(root, images=False, progress=progress)
+    checked = verify_case(root, images=False, progress=progress, stop=stop)
     _refuse_broken(checked)
     place = folder.seals / seal
     manifest, signature = read_small(place / MANIFEST), read_small(place / "manifest.sig")

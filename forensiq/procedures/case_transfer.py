@@ -8,7 +8,8 @@ ledger; (4) hash them again, where they are then; (5) write and sign the release
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from forensiq.errors import CustodyError, NoReferenceError, UsageError, Verifica
 from forensiq.model.case import EvidenceItem
 from forensiq.model.finding import Finding, Severity
 from forensiq.model.ledger import FileDigest, TransferRecord
+from forensiq.procedures.attending import Attendant
 from forensiq.procedures.case_pins import collect_pins
-from forensiq.procedures.case_verify import count_hashed, exit_code_of
+from forensiq.procedures.case_verify import exit_code_of
 from forensiq.procedures.custody_step import CustodyStep, custody_step
 from forensiq.procedures.keys import KeyChoice, open_signer
 from forensiq.reports.pdf import render_receipt
@@ -58,6 +60,7 @@ def transfer_item(
     released_by: str | None = None,
     key: KeyChoice | None = None,
     progress: Progress | None = None,
+    stop: threading.Event | None = None,
 ) -> TransferRecord:
     """Release an item.
 
@@ -71,14 +74,14 @@ def transfer_item(
     folder = CaseFolder.open(root)
     case = folder.read_case()
     exhibit = _item(case.items, item)
-    signer = open_signer(key)
+    signer, attendant = open_signer(key), Attendant(progress, stop)
     who = released_by or case.examiner.name
     number = f"{int(max(transfer_numbers(folder), default='0')) + 1:04d}"
     given = {"transfer": number, "item": item, "to": said.to, "purpose": said.purpose, "authority": said.authority}
     with custody_step(root, "transfer", given, signer=signer, actor=who) as step:
-        before, findings = _hash_and_compare(folder, item, count_hashed(folder, progress, f"evidence/{item}/"))
+        before, findings = _hash_and_compare(folder, item, attendant)
         _refuse(findings)
-        after = () if defer else _hash_again(folder, item, before, moved_to)
+        after = () if defer else _hash_again(folder, item, before, moved_to, attendant)
         differing = () if defer else tuple(_differences(before, after))
         record = TransferRecord(
             identifier=number,
@@ -117,6 +120,8 @@ def receive_item(
     seal_in: str = "",
     condition: str = "",
     key: KeyChoice | None = None,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
 ) -> TransferRecord:
     """Countersign a hand-over as the receiver, after hashing what was received (in ``place``, else in the case).
 
@@ -127,7 +132,7 @@ def receive_item(
     release = _release(folder, number)
     given = {"transfer": release.identifier, "item": release.item, "from": release.released_by}
     with custody_step(root, "receipt", given, signer=signer, actor=release.received_by) as step:
-        after = _hash_again(folder, release.item, release.before, place)
+        after = _hash_again(folder, release.item, release.before, place, Attendant(progress, stop))
         differing = tuple(_differences(release.before, after))
         record = replace(
             release,
@@ -152,37 +157,38 @@ def _item(items: Iterable[EvidenceItem], identifier: str) -> EvidenceItem:
 
 
 def _hash_and_compare(
-    folder: CaseFolder, item: str, advance: Callable[[int], None]
+    folder: CaseFolder, item: str, attendant: Attendant
 ) -> tuple[tuple[FileDigest, ...], tuple[Finding, ...]]:
     prefix = f"evidence/{item}/"
     bindings = Bindings()
-    report = audit_ledger(folder.ledger, collect_pins(folder), visit=bindings.visit)
+    report = audit_ledger(folder.ledger, collect_pins(folder), visit=attendant.auditing(bindings.visit))
     bound = {path: binding for path, binding in bindings.last.items() if path.startswith(prefix)}
     files: dict[str, FileDigest] = {}
     unreadable: dict[str, str] = {}
+    advance = attendant.hashing(folder, prefix)
     for found in folder.walk():
         if found.kind == "file" and found.key.startswith(prefix):
             try:
-                files[found.key] = hash_file(folder.root, found.key)
+                files[found.key] = hash_file(folder.root, found.key, advance)
             except CustodyError as error:
                 unreadable[found.key] = error.message
-            advance(found.size)
     findings = compare_files(PackageState(files, (), unreadable), bound)
     return tuple(files[key] for key in sorted(files)), (*report.findings, *findings)
 
 
 def _hash_again(
-    folder: CaseFolder, item: str, before: tuple[FileDigest, ...], place: Path | None
+    folder: CaseFolder, item: str, before: tuple[FileDigest, ...], place: Path | None, attendant: Attendant
 ) -> tuple[FileDigest, ...]:
     """Hash the files of ``before`` where they are now; one that is gone or cannot be read is left out."""
     prefix = f"evidence/{item}/"
     result: list[FileDigest] = []
+    advance = attendant.counting(sum(each.size for each in before))
     for each in before:
         try:
             if place is None:
-                result.append(hash_file(folder.root, each.path))
+                result.append(hash_file(folder.root, each.path, advance))
             else:
-                result.append(replace(hash_file(place, each.path.removeprefix(prefix)), path=each.path))
+                result.append(replace(hash_file(place, each.path.removeprefix(prefix), advance), path=each.path))
         except CustodyError:
             continue
     return tuple(result)

@@ -10,7 +10,8 @@ file does not verify, else 4 if only an image is damaged, else 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +29,12 @@ from forensiq.errors import CaseFileError, CustodyError, ExitCode, UsageError
 from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.model.ledger import FileDigest, LedgerHead, LedgerReport, SealFacts, TransferFacts
 from forensiq.model.records import VerificationRecord
+from forensiq.procedures.attending import Attendant
 from forensiq.procedures.case_images import verify_images
 from forensiq.procedures.case_pins import collect_pins
 from forensiq.streams.progress import Progress
 
-__all__ = ["CaseVerification", "CheckedCase", "check_case", "count_hashed", "exit_code_of", "read_seals", "verify_case"]
+__all__ = ["CaseVerification", "CheckedCase", "check_case", "exit_code_of", "read_seals", "verify_case"]
 
 _IMAGE_CAUSES = (Cause.DATA, Cause.MISSING_SEGMENT)
 
@@ -77,13 +79,15 @@ def verify_case(
     ca: Path | None = None,
     images: bool = True,
     progress: Progress | None = None,
+    stop: threading.Event | None = None,
 ) -> CaseVerification:
     """Check the case in ``root``; see the module for the steps. Raises only if there is no ledger to read.
 
     ``head`` is one that you have on paper; ``ca`` the roots of the time stamp authority (PEM). Without ``images`` the
-    files of images are hashed and not looked into. ``progress`` counts the bytes that were hashed.
+    files of images are hashed and not looked into. ``progress`` counts the bytes that were hashed; a set
+    ``stop`` ends the check with :class:`~forensiq.errors.Interrupted`.
     """
-    return check_case(root, head=head, ca=ca, images=images, progress=progress).verification
+    return check_case(root, head=head, ca=ca, images=images, progress=progress, stop=stop).verification
 
 
 def check_case(
@@ -93,15 +97,17 @@ def check_case(
     ca: Path | None = None,
     images: bool = True,
     progress: Progress | None = None,
+    stop: threading.Event | None = None,
 ) -> CheckedCase:
     """As :func:`verify_case`, with the digests that were computed."""
     started = clock.rfc3339(clock.utc_now())
-    folder = CaseFolder.open(root)
+    folder, attendant = CaseFolder.open(root), Attendant(progress, stop)
     # 1. The ledger.
     bindings = Bindings()
-    report = audit_ledger(folder.ledger, collect_pins(folder, head), names=trusted_keys(), visit=bindings.visit)
+    visit = attendant.auditing(bindings.visit)
+    report = audit_ledger(folder.ledger, collect_pins(folder, head), names=trusted_keys(), visit=visit)
     # 2. The files.
-    state = read_package(folder, advance=count_hashed(folder, progress))
+    state = read_package(folder, advance=attendant.hashing(folder))
     findings = [*report.findings, *bindings.rebound, *compare_files(state, bindings.last)]
     # 3. case.toml.
     findings += _case_file(folder)
@@ -114,7 +120,7 @@ def check_case(
     # 6. Images.
     verified: tuple[VerificationRecord, ...] = ()
     if images:
-        verified, findings = verify_images(folder, state, findings, progress)
+        verified, findings = verify_images(folder, state, findings, progress, stop)
     # 7. Who signed.
     trusted, trust = _trust(report)
     # 8. The verdict.
@@ -138,15 +144,6 @@ def check_case(
         exit_code=int(code),
     )
     return CheckedCase(verification, state.files)
-
-
-def count_hashed(folder: CaseFolder, progress: Progress | None, prefix: str = "") -> Callable[[int], None]:
-    """Begin a phase of ``progress`` for hashing the files below ``prefix``; return what counts their bytes."""
-    if progress is None:
-        return lambda _: None
-    total = sum(each.size for each in folder.walk() if each.key.startswith(prefix))
-    progress.begin("hashing the files of the case", total, ("hashed",))
-    return lambda size: progress.add("hashed", size)
 
 
 def read_seals(folder: CaseFolder, roots: list[Certificate] | None = None) -> tuple[SealFacts, ...]:

@@ -26,6 +26,7 @@ from forensiq.errors import ExitCode, ForensiqError
 from forensiq.model.ledger import LedgerEntry, LedgerHead
 from forensiq.procedures.case_items import evidence_stem
 from forensiq.procedures.case_ledger import acting_user, append_event
+from forensiq.procedures.held_signals import held_signals
 from forensiq.procedures.keys import KeyChoice, open_signer
 
 __all__ = ["CustodyStep", "custody_step", "evidence_stem"]
@@ -90,16 +91,21 @@ def custody_step(
     signer = signer or open_signer(key)
     who = actor or folder.read_case().examiner.name or acting_user()
     given = {**dict(parameters or {}), "by": acting_user()}
-    started = append_event(folder, signer, who, f"{action}.started", parameters=given)
-    step = CustodyStep(folder, head_after(started))
-    try:
-        yield step
-    except BaseException as error:
-        told = {"error": type(error).__name__, "message": str(error)[:2000], "exit_code": _exit_code(error)}
-        facts: dict[str, object] = {**step.facts, **told}
-        _end(folder, signer, who, action, started, step, "aborted", facts)
-        raise
-    _end(folder, signer, who, action, started, step, step.outcome, step.facts)
+    with held_signals() as release:
+        started = append_event(folder, signer, who, f"{action}.started", parameters=given)
+        step = CustodyStep(folder, head_after(started))
+        try:
+            # A Ctrl-C while the start was written arrives here: a step that began always gets its end.
+            release()
+            yield step
+        except BaseException as error:
+            told = {"error": type(error).__name__, "message": str(error)[:2000], "exit_code": _exit_code(error)}
+            facts: dict[str, object] = {**step.facts, **told}
+            with held_signals():
+                _end(folder, signer, who, action, started, step, "aborted", facts)
+            raise
+    with held_signals():
+        _end(folder, signer, who, action, started, step, step.outcome, step.facts)
 
 
 def _exit_code(error: BaseException) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from forensiq.custody.pkcs12 import create_pkcs12, read_pkcs12
@@ -20,7 +20,17 @@ from forensiq.custody.token import is_token_uri, open_token_key
 from forensiq.custody.trust import machine_key, trust_key, trusted_keys
 from forensiq.errors import DestinationExistsError, SigningKeyError, UsageError
 
-__all__ = ["KeyChoice", "KeyFacts", "TrustFacts", "choose_key", "new_key", "open_signer", "show_keys", "trust"]
+__all__ = [
+    "KeyChoice",
+    "KeyFacts",
+    "TrustFacts",
+    "choose_key",
+    "new_key",
+    "open_signer",
+    "opened",
+    "show_keys",
+    "trust",
+]
 
 _MAX_PASSPHRASE = 4096
 
@@ -30,10 +40,12 @@ class KeyChoice:
     """Which key signs (``None``: this machine's own) and where its passphrase comes from.
 
     ``path`` is a file, or the URI of a key on a PKCS#11 token (:mod:`forensiq.custody.token`).
+    ``signer`` is the key once it is open.
     """
 
     path: Path | None
     passphrase: Passphrase
+    signer: Signer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +101,8 @@ def choose_key(
 def open_signer(choice: KeyChoice | None = None, *, personal: bool = False) -> Signer:
     """Return what signs. ``personal`` refuses this machine's own key: the signature is to be a person's."""
     chosen = choice or choose_key()
+    if chosen.signer is not None:
+        return chosen.signer
     if chosen.path is not None and is_token_uri(str(chosen.path)):
         return open_token_key(str(chosen.path), chosen.passphrase)
     if chosen.path is not None:
@@ -99,6 +113,11 @@ def open_signer(choice: KeyChoice | None = None, *, personal: bool = False) -> S
             hint="--key FILE or FORENSIQ_KEY; make one: forensiq keys new FILE --name NAME",
         )
     return machine_key()
+
+
+def opened(choice: KeyChoice, *, personal: bool = False) -> KeyChoice:
+    """Return ``choice`` with its key open, so that nothing is asked when the work has begun."""
+    return replace(choice, signer=open_signer(choice, personal=personal))
 
 
 def new_key(path: Path, name: str, choice: KeyChoice) -> KeyFacts:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from forensiq.custody.audit import audit_ledger
@@ -26,6 +27,7 @@ from forensiq.model.finding import Severity
 from forensiq.model.ledger import LedgerEntry, LedgerReport
 from forensiq.model.report import AttachedFile, CaseReport
 from forensiq.model.report_check import CheckState, ReportCheck, ReportVerification
+from forensiq.procedures.attending import Attendant
 from forensiq.procedures.environment import tool_facts
 from forensiq.procedures.report_files import case_around, check_files_at_hand
 from forensiq.procedures.report_shown import ShownEvents, check_shown
@@ -36,6 +38,7 @@ from forensiq.reports.embed import package_text
 from forensiq.reports.html import render_html
 from forensiq.reports.pdf import render_pdf, typesetter
 from forensiq.reports.reading import ReadReport, read_report
+from forensiq.streams.progress import Progress
 
 __all__ = ["verify_report"]
 
@@ -44,17 +47,23 @@ _PASSED, _FAILED, _NOT_CHECKED = CheckState.PASSED, CheckState.FAILED, CheckStat
 
 
 def verify_report(
-    path: Path, *, case: Path | None = None, images: bool = True, advance: Callable[[int], None] = lambda _: None
+    path: Path,
+    *,
+    case: Path | None = None,
+    images: bool = True,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
 ) -> ReportVerification:
     """Check the report in ``path``; see the module for the steps.
 
     ``case`` is the case folder with the files that the report speaks of (default: the folder around the report, if
-    there is one). ``images`` says whether image files are hashed. :class:`~forensiq.errors.RecordFormatError` where
+    there is one). ``images`` says whether image files are hashed; a set ``stop`` ends the check with
+    :class:`~forensiq.errors.Interrupted`. :class:`~forensiq.errors.RecordFormatError` where
     the file is no report of ours; everything else is a check that failed.
     """
     data = _read(path)
     checker = _Checker(path, data)
-    checks = list(checker.run(case, images, advance))
+    checks = list(checker.run(case, images, Attendant(progress, stop)))
     code, verdict = _verdict(checks, checker.signatures.signed)
     return ReportVerification(
         report=str(path),
@@ -111,7 +120,7 @@ class _Checker:
     def _report(self) -> CaseReport:
         return self.read.package.report
 
-    def run(self, case: Path | None, images: bool, advance: Callable[[int], None]) -> Iterator[ReportCheck]:
+    def run(self, case: Path | None, images: bool, attendant: Attendant) -> Iterator[ReportCheck]:
         # 1. Signatures.
         yield from self.signatures.checks
         # 2. The report was read strictly already; 3. its attachments.
@@ -126,7 +135,7 @@ class _Checker:
         # 8. Files at hand.
         at_hand = case or case_around(self._path)
         if images and at_hand is not None:
-            yield from check_files_at_hand(self._report, at_hand, advance)
+            yield from check_files_at_hand(self._report, at_hand, attendant)
         else:
             why = "the case folder is not at hand" if images else "not asked for"
             yield ReportCheck("image.digest", _NOT_CHECKED, f"images and files of the case: {why}")

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import inspect
 import shlex
 from collections.abc import Iterator
 
 import click
 import pytest
 
+from forensiq.cli import main
 from forensiq.cli.main import program
 from forensiq.cli.options import CommandTable, ForensiqCommand
 
@@ -54,3 +56,30 @@ def test_the_help_reads_well_in_80_columns(path: tuple[str, ...]) -> None:
     text = COMMANDS[path].get_help(context)
     assert "Example:" in text
     assert [line for line in text.split("Example:")[0].splitlines() if len(line) > 80] == []
+
+
+OWN_STEP = {"acquire", "clone", "convert"}
+"""Write their steps themselves: the record that they make holds the head of the ledger at their start."""
+EVIDENCE = {"image", "source"}
+"""Names of arguments that are evidence."""
+
+
+def _touches_evidence(command: click.Command) -> bool:
+    return any(isinstance(each, click.Argument) and each.name in EVIDENCE for each in command.params)
+
+
+def test_no_command_of_acquisition_and_analysis_names_its_evidence_otherwise() -> None:
+    groups = {"Acquisition", "Analysis (read-only)"}
+    names = {name for name, entry in main.COMMANDS.items() if entry.section in groups}
+    assert {name for name in names if not _touches_evidence(COMMANDS[(name,)])} == {"devices", "unmount"}
+
+
+@pytest.mark.parametrize("path", [path for path, each in COMMANDS.items() if _touches_evidence(each)], ids=" ".join)
+def test_a_command_that_touches_evidence_can_write_into_the_ledger(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    options = {name for each in command.params if isinstance(each, click.Option) for name in each.opts}
+    assert {"--case", "--key", "--passphrase-fd"} <= options
+    assert command.callback is not None
+    module = inspect.getmodule(inspect.unwrap(command.callback))
+    assert module is not None
+    assert ("@recorded(" in inspect.getsource(module)) is (path[-1] not in OWN_STEP)

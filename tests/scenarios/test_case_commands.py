@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +106,39 @@ def test_a_passphrase_is_never_an_argument(program: Program) -> None:
     assert "--passphrase " not in help_text
     del program.environment["FORENSIQ_PASSPHRASE"]
     program.run("keys", "new", "k.pem", "--name", "K", code=2)
+
+
+WORK = [
+    ("case", "verify", "c"),
+    ("case", "seal", "c", "--key", "lee.pem"),
+    ("case", "transfer", "c", "--item", "ITEM-1", "--to", "B. Okafor"),
+]
+
+
+def test_ctrl_c_stops_every_check_cleanly(program: Program) -> None:
+    program.run("keys", "new", "lee.pem", "--name", "A. Lee")
+    program.run("case", "new", "c", "--number", "7", "--examiner", "A. Lee")
+    program.run("acquire", "drive.img", "--case", "c", "--item", "ITEM-1", "--quiet")
+    large = program.folder / "c/evidence/ITEM-1/large.bin"
+    large.touch()
+    os.truncate(large, 1 << 42)
+    for words in WORK:
+        command = [sys.executable, "-m", "forensiq", *words, "--progress", "jsonl", "--json"]
+        with subprocess.Popen(
+            command, cwd=program.folder, env=program.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stderr is not None
+            while json.loads(process.stderr.readline())["done"] == 0:
+                pass
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert json.loads(out)["error"] == "Interrupted"
+        assert b"Traceback" not in err
+    actions = [
+        row["entry"]["action"] for row in map(json.loads, program.run("case", "log", "c", "--json").splitlines())
+    ]
+    assert actions[-2:] == ["transfer.started", "transfer.aborted"]
+    assert not list((program.folder / "c/seals").iterdir())
+    large.unlink()
+    assert program.json("case", "verify", "c")["verdict"] == "intact"

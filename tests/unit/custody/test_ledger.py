@@ -46,7 +46,7 @@ def entries(ledger: Ledger) -> list[LedgerEntry]:
     result: list[LedgerEntry] = []
     for _, line in ledger.lines():
         entry = parse_line(line.removesuffix(b"\n"))
-        assert signature_holds(entry, line.removesuffix(b"\n"))
+        assert signature_holds(entry.key, entry.signature, line.removesuffix(b"\n"))
         assert entry.seq == len(result) + 1
         assert entry.previous == (result[-1].hash if result else NO_HASH)
         result.append(entry)

@@ -2,16 +2,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from forensiq.custody.case_folder import CaseFolder
+from forensiq.custody.ledger import Event, ledger_line, parse_line
+from forensiq.custody.signing import Signer
 from forensiq.errors import CustodyError, SourceLostError, UsageError
 from forensiq.model.ledger import LedgerEntry
 from forensiq.procedures.case import new_case, read_ledger
-from forensiq.procedures.case_ledger import ledger_value
+from forensiq.procedures.case_ledger import append_event, ledger_value
 from forensiq.procedures.case_verify import verify_case
 from forensiq.procedures.custody_step import custody_step, evidence_stem
+from forensiq.procedures.keys import open_signer
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +76,67 @@ def test_a_step_that_fails_is_aborted_and_the_error_goes_on(case: Path, error: B
     assert end.action == "acquire.aborted"
     assert end.result["error"] == type(error).__name__
     assert verify_case(case).exit_code == 0
+
+
+@pytest.mark.parametrize(("moment", "last"), [("started", "aborted"), ("finished", "finished")])
+def test_a_step_that_has_a_start_has_an_end_whenever_ctrl_c_comes(
+    case: Path, monkeypatch: pytest.MonkeyPatch, moment: str, last: str
+) -> None:
+    write = append_event
+
+    def interrupted(folder: CaseFolder, signer: Signer, actor: str, action: str, **more: Any) -> LedgerEntry:
+        if action == f"acquire.{moment}":
+            signal.raise_signal(signal.SIGINT)
+        entry = write(folder, signer, actor, action, **more)
+        if action == f"acquire.{moment}":
+            signal.raise_signal(signal.SIGTERM)
+        return entry
+
+    monkeypatch.setattr("forensiq.procedures.custody_step.append_event", interrupted)
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with pytest.raises(KeyboardInterrupt), custody_step(case, "acquire"):
+            assert moment == "finished", "the work was begun"
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [entry.action for entry in entries(case)][-2:] == ["acquire.started", f"acquire.{last}"]
+    assert verify_case(case).exit_code == 0
+
+
+def test_an_entry_in_another_thread_holds_no_signals(case: Path) -> None:
+    def work() -> None:
+        with custody_step(case, "acquire"):
+            pass
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
+    assert entries(case)[-1].action == "acquire.finished"
+
+
+def test_an_entry_costs_the_same_however_long_the_ledger_is(case: Path) -> None:
+    """Bytes that the process read, as the kernel counts them."""
+
+    def cost() -> int:
+        before = _bytes_read()
+        with custody_step(case, "note"):
+            pass
+        return _bytes_read() - before
+
+    cost()
+    short = cost()
+    ledger, signer = CaseFolder(case).ledger, open_signer()
+    last = entries(case)[-1]
+    with ledger.path.open("ab") as file:
+        for number in range(4000):
+            line = ledger_line(Event("Ada", "note", {"number": number, "text": "x" * 500}), last, signer)
+            last = parse_line(line)
+            file.write(line + b"\n")
+    assert ledger.size() > 4_000_000
+    assert cost() < short + (256 << 10)
+
+
+def _bytes_read() -> int:
+    return int(Path("/proc/self/io").read_text().split()[1])
 
 
 def test_without_a_case_nothing_happens(tmp_path: Path) -> None:
