@@ -15,7 +15,8 @@ zip with AFF4's members        ``aff4``
 ``CD001``/``NSR0`` from 32768  ``iso``, where the ending is that of an optical medium, too
 a cue sheet, or raw sectors    ``bincue``
 others                         named in the message where they are well known: encrypted, logical, not supported
-none of them                   ``raw``, if the ending of the name, a record beside it or the kind of file says so
+none of them                   ``raw``, if the ending of the name, a record beside it or the kind of file says so;
+                               ``.dmg`` only where it begins as a disk does
 ============================== ===============================================================================
 
 What a record of ours calls raw is raw, whatever it begins with: the first bytes of a medium are the suspect's.
@@ -42,7 +43,7 @@ from forensiq.images.ewf.sections import KINDS
 
 __all__ = ["OPTICAL_ENDINGS", "RAW_ENDINGS", "detect_format", "sniff"]
 
-RAW_ENDINGS = frozenset({".dd", ".raw", ".img", ".ima", ".image", ".iso", ".bin", ".dmp", ".dmg", ".cdr"})
+RAW_ENDINGS = frozenset({".dd", ".raw", ".img", ".ima", ".image", ".iso", ".bin", ".dmp", ".cdr"})
 """Endings by which a file without any signature is taken for a raw image; besides numbers (``.000``, ``.001``)."""
 OPTICAL_ENDINGS = frozenset({".iso", ".cdr", ".udf", ".toast"})
 """Endings by which an image with a file system of optical media is one of 2048-byte sectors."""
@@ -123,6 +124,8 @@ def detect_format(path: Path, recorded: str | None = None) -> str:
         return "raw"
     if path.suffix.lower() == ".vmdk":
         return "vmdk"
+    if path.suffix.lower() == ".dmg" and _encrypted(ends) is None and _begins_as_a_disk(ends.head):
+        return "raw"
     raise _unknown(path, ends)
 
 
@@ -157,6 +160,20 @@ def _by_content(path: Path, ends: _Ends) -> str | None:
     if last.startswith(b"conectix") and (path.suffix.lower() == ".vhd" or _fits_fixed_vhd(last, ends.size)):
         return "vhd"
     return None
+
+
+def _begins_as_a_disk(head: bytes) -> bool:
+    """Say whether a ``.dmg`` without a trailer is a plain disk: a cut off compressed one must not be taken for it."""
+    places = (
+        (0, b"ER"),
+        (510, b"\x55\xaa"),
+        (512, b"EFI PART"),
+        (1024, b"H+"),
+        (1024, b"HX"),
+        (1024, b"BD"),
+        (32, b"NXSB"),
+    )
+    return any(head[at : at + len(mark)] == mark for at, mark in places)
 
 
 def _fits_fixed_vhd(footer: bytes, size: int) -> bool:
