@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from forensiq.errors import DestinationError, DestinationExistsError
@@ -20,7 +20,7 @@ from forensiq.images.raw_stored import StoredRaw
 from forensiq.model.chunk import Batch
 from forensiq.model.extent import Extent
 from forensiq.model.finding import Finding
-from forensiq.model.image import ClosingFacts, ImageManifest, Segment
+from forensiq.model.image import ClosingFacts, ImageManifest, ImageMetadata, Segment
 
 __all__ = ["ContainerConfig", "ContainerWriter"]
 
@@ -30,7 +30,7 @@ _PIECE = 4 << 20
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerConfig:
     """What one image is to be. Sizes in bytes; ``identifier`` (16 bytes) makes the image unique where the format wants
-    that, ``created`` is seconds since 1970."""
+    that, ``created`` is seconds since 1970, ``metadata`` is for formats with case fields."""
 
     path: Path
     media_size: int
@@ -39,6 +39,7 @@ class ContainerConfig:
     segment_hash: bool = True
     identifier: bytes = bytes(16)
     created: int = 0
+    metadata: ImageMetadata = field(default_factory=ImageMetadata)
 
 
 class ContainerWriter(ABC):

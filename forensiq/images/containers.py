@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forensiq.errors import UsageError
+from forensiq.images.aff4_writer import Aff4Writer, worst_aff4
 from forensiq.images.container_file import ContainerConfig, ContainerWriter
 from forensiq.images.dmg_writer import DmgWriter, largest_dmg, worst_dmg
 from forensiq.images.flat_writer import IsoWriter
@@ -111,6 +112,9 @@ CONTAINERS: Mapping[str, Container] = {
     ),
     "vdi": Container(".vdi", 1 * _MIB, VdiWriter, largest_vdi(), worst_vdi, reader="vdi"),
     "dmg": Container(".dmg", 64 * _KIB, DmgWriter, largest_dmg(), worst_dmg, reader="dmg"),
+    "aff4": Container(
+        ".aff4", 32 * _KIB, Aff4Writer, _ANY, worst_aff4, ("fast", "best"), sector_sizes=(512, 2048, 4096)
+    ),
     "iso": Container(
         ".iso", 64 * _KIB, IsoWriter, _ANY, lambda size: size, sector_sizes=(2048,), only=2048, reader="raw"
     ),

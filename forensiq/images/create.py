@@ -190,6 +190,7 @@ def _container_writer(settings: ImageSettings) -> ContainerWriter:
             segment_hash=settings.segment_hash,
             identifier=(settings.set_identifier or uuid.uuid4()).bytes,
             created=int(parse_rfc3339(created).timestamp()) if created else 0,
+            metadata=settings.metadata,
         )
     )
     writer.notes = kind.notes(settings.format, settings.sector_size)

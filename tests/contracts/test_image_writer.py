@@ -27,6 +27,7 @@ from forensiq.images.ewf.writer import EwfWriter
 from forensiq.model.chunk import Batch
 from forensiq.model.image import ClosingFacts, ImageManifest
 from tests.interop.peers import need, run
+from tests.support.aff4_reading import read_aff4
 from tests.support.ewf import IDENTIFIER, METADATA, corpus, digests
 from tests.support.ewf_walk import media
 
@@ -84,6 +85,10 @@ CONTAINER_FORMATS = {
     for compression in kind.compressions
     if kind.reader is not None
 }
+
+CONTAINER_FORMATS["aff4 fast"] = Format(
+    _container("aff4", "fast"), lambda paths: read_aff4(paths[0]), several_files=False
+)
 
 FORMATS = CONTAINER_FORMATS | {
     "e01": Format(_ewf, media, several_files=False),

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 import random
 import struct
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -17,9 +20,10 @@ from hypothesis import strategies as st
 from forensiq.images.container_file import ContainerConfig
 from forensiq.images.containers import CONTAINERS, container_path
 from forensiq.model.chunk import Batch
-from forensiq.model.digest import DigestSet
-from forensiq.model.image import ClosingFacts
+from forensiq.model.digest import DigestSet, HashAlgorithm
+from forensiq.model.image import ClosingFacts, ImageMetadata
 from tests.interop.peers import need, run
+from tests.support.aff4_reading import read_aff4, turtle_of
 
 MIB = 1 << 20
 VARIANTS = [
@@ -47,7 +51,15 @@ def medium(size: int, seed: int = 1) -> bytes:
     return bytes(data)
 
 
-def write(folder: Path, name: str, compression: str, data: bytes, sector_size: int = 512) -> Path:
+def write(
+    folder: Path,
+    name: str,
+    compression: str,
+    data: bytes,
+    sector_size: int = 512,
+    digests: Mapping[HashAlgorithm, str] = MappingProxyType({}),
+    metadata: ImageMetadata | None = None,
+) -> Path:
     kind = CONTAINERS[name]
     path = container_path(name, folder / f"{name}-{compression}")
     path.unlink(missing_ok=True)
@@ -58,13 +70,14 @@ def write(folder: Path, name: str, compression: str, data: bytes, sector_size: i
         compression=compression,
         segment_hash=False,
         identifier=bytes(range(16)),
+        metadata=metadata or ImageMetadata(),
     )
     writer = kind.writer(config)
     writer.begin()
     step = max(kind.chunk_size, 4 * MIB)
     for number, offset in enumerate(range(0, len(data), step)):
         writer.write(writer.encode(Batch(number, offset, memoryview(data)[offset : offset + step])))
-    writer.finish(ClosingFacts(DigestSet()))
+    writer.finish(ClosingFacts(DigestSet.of(digests)))
     return path
 
 
@@ -150,6 +163,31 @@ def test_libyal_reads_the_same_medium(tmp_path: Path, name: str, compression: st
     data = medium(5 * MIB + 512)
     path = write(tmp_path, name, compression, data)
     assert _libyal(name, path) == hashlib.sha256(data).hexdigest()
+
+
+def test_aff4_states_its_digests_and_case_fields(tmp_path: Path) -> None:
+    data = medium(3 * MIB + 512)
+    digests = {HashAlgorithm.MD5: hashlib.md5(data).hexdigest(), HashAlgorithm.SHA256: hashlib.sha256(data).hexdigest()}
+    metadata = ImageMetadata(case_number='2026 "7"', examiner="Zoë\n\x1b[2J")
+    path = write(tmp_path, "aff4", "best", data, digests=digests, metadata=metadata)
+    assert read_aff4(path) == data
+    text = turtle_of(path)
+    for name, value in (("MD5", digests[HashAlgorithm.MD5]), ("SHA256", digests[HashAlgorithm.SHA256])):
+        assert f'"{value}"^^aff4:{name}' in text
+    assert 'aff4:caseNumber "2026 \\"7\\""' in text
+    assert 'aff4:examiner "Zoë\\n\\u001B[2J"' in text
+
+
+def test_pyaff4_reads_and_validates(tmp_path: Path) -> None:
+    python = os.environ.get("FORENSIQ_PYAFF4")
+    if python is None:
+        pytest.skip("FORENSIQ_PYAFF4 does not name a Python that has pyaff4")
+    for size in (512, 5 * MIB + 512, 70 * MIB):
+        data = medium(size)
+        path = write(tmp_path, "aff4", "fast", data)
+        said = run(python, Path(__file__).with_name("read_with_pyaff4.py"), path)
+        assert said.splitlines()[0] == hashlib.sha256(data).hexdigest()
+        path.unlink()
 
 
 def test_deflate_of_qcow2_keeps_to_a_window_of_4_kib(tmp_path: Path) -> None:
