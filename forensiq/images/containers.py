@@ -31,7 +31,7 @@ class Container:
     ``ending`` is that of its file; a batch is a multiple of ``chunk_size``. ``largest`` is the largest medium and
     ``worst`` the largest file for a medium. ``compressions`` are the words that it takes, the first one by default.
     ``sector_sizes`` are those that the image can state, ``only`` the one that it is for. ``reader`` is what QEMU calls
-    the format, where it reads it.
+    the format, where it reads it; it takes a stated sector size only if that is in ``reader_sectors``.
     """
 
     ending: str
@@ -43,6 +43,7 @@ class Container:
     sector_sizes: tuple[int, ...] = (512,)
     only: int | None = None
     reader: str | None = None
+    reader_sectors: tuple[int, ...] = (512, 2048, 4096)
 
     def check(self, name: str, media_size: int, sector_size: int, compression: str) -> None:
         """Refuse what the format cannot hold (:class:`~forensiq.errors.UsageError`)."""
@@ -68,6 +69,10 @@ class Container:
                 format=name,
                 compression=compression,
             )
+
+    def read_by_qemu(self, sector_size: int) -> str | None:
+        """Return what QEMU calls the format, if it reads an image with this sector size."""
+        return self.reader if sector_size in self.reader_sectors else None
 
     def notes(self, name: str, sector_size: int) -> tuple[Finding, ...]:
         """Return what the image cannot say, or says for others' sake."""
@@ -105,7 +110,14 @@ CONTAINERS: Mapping[str, Container] = {
     "vhd": Container(".vhd", 2 * _MIB, VhdWriter, largest_vhd(), worst_vhd, reader="vpc"),
     "vhd-fixed": Container(".vhd", 64 * _KIB, VhdFixedWriter, largest_vhd(), lambda size: size + 512, reader="vpc"),
     "vhdx": Container(
-        ".vhdx", 4 * _MIB, VhdxWriter, largest_vhdx(), worst_vhdx, sector_sizes=(512, 4096), reader="vhdx"
+        ".vhdx",
+        4 * _MIB,
+        VhdxWriter,
+        largest_vhdx(),
+        worst_vhdx,
+        sector_sizes=(512, 4096),
+        reader="vhdx",
+        reader_sectors=(512, 2048),
     ),
     "qcow2": Container(
         ".qcow2", 64 * _KIB, Qcow2Writer, largest_qcow2(), worst_qcow2, ("none", "fast", "best"), reader="qcow2"

@@ -17,7 +17,7 @@ from typing import Self
 
 from forensiq.clock import monotonic, sleep
 from forensiq.devices.commands import run_command, which
-from forensiq.errors import ImageDamageError, ImageFormatError, SourceReadError
+from forensiq.errors import ImageDamageError, ImageFormatError, SourceLostError, SourceReadError
 from forensiq.model.digest import DigestSet
 from forensiq.model.extent import Extent
 from forensiq.model.finding import Cause, Damage, Finding, Severity
@@ -72,6 +72,8 @@ class QemuImage:
                 self._clients.append(NbdClient(self._connect(place, path)))
                 self._free.put(self._clients[-1])
             opened = True
+        except SourceLostError as error:
+            raise ImageFormatError(f"QEMU does not open {path}: {error}", path=str(path)) from error
         finally:
             if not opened:
                 self.close()

@@ -44,7 +44,7 @@ def verify_converted(
     :class:`~forensiq.errors.Interrupted` when ``stop`` was set.
     """
     path = image_path(image)
-    reader = CONTAINERS[image.format].reader
+    reader = CONTAINERS[image.format].read_by_qemu(image.sector_size)
     version = qemu_version()
     if reader is None or reader == "raw" or version is None:
         return _by_ourselves(path, progress, stop, missing=version is None and reader not in (None, "raw"))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from forensiq.images.base import EvidenceImage
+from forensiq.images.containers import CONTAINERS
 from forensiq.model.digest import DigestSet, HashAlgorithm
 from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.model.image import ImageMetadata, Segment
@@ -62,6 +63,12 @@ def compare_digests(computed: DigestSet, with_tail: DigestSet, stored: DigestSet
     return DigestResult(comparisons, tuple(findings), tail_used)
 
 
+def _cannot_state(image_format: str, sector_size: int) -> bool:
+    """Say whether a format has no place for this sector size, so that only the record tells it."""
+    kind = CONTAINERS.get(image_format)
+    return kind is not None and sector_size not in kind.sector_sizes
+
+
 def compare_medium(image: EvidenceImage, reference: AcquisitionReference) -> list[Finding]:
     """Compare size, sector size and completeness with the record."""
     found = []
@@ -69,6 +76,8 @@ def compare_medium(image: EvidenceImage, reference: AcquisitionReference) -> lis
         ("record.size", "the size of the medium", reference.media_size, image.size),
         ("record.sector_size", "the sector size", reference.sector_size, image.sector_size),
     ):
+        if code == "record.sector_size" and _cannot_state(image.format, expected):
+            continue
         if expected != actual:
             found.append(
                 Finding(

@@ -238,6 +238,46 @@ def scope(bench: Bench) -> list[Row]:
     return rows
 
 
+def convert(bench: Bench) -> list[Row]:
+    """E01 to QCOW2 and VMDK against ewfexport and qemu-img; raw to E01 against acquire. Without the read-back."""
+    if shutil.which("qemu-img") is None:
+        print("convert: left out, it needs qemu-img", flush=True)
+        return []
+    kept = bench.work / "image"
+    kept.mkdir()
+    run(bench.acquire("forensiq"), bench.work / "log")
+    for path in (bench.work / "out").iterdir():
+        path.rename(kept / path.name)
+    image, out = str(kept / "x.E01"), bench.work / "out"
+    rows: list[Row] = []
+    for name, subformat, options in (
+        ("qcow2", "qcow2", ()),
+        ("vmdk", "vmdk", ()),
+        ("qcow2", "qcow2 -c", ("--compression", "fast")),
+        ("vmdk-stream", "vmdk -o subformat=streamOptimized", ()),
+    ):
+        words = ("convert", image, str(out / "x"), "--format", name, "--no-verify", "--quiet", *options)
+        ours = bench.writing("forensiq", bench.forensiq(*words, "--block-hash-size", "none", "--no-segment-hash"))
+        script = f"ewfexport -q -u -f raw -d sha256 -t {out}/raw {image} && "
+        script += f"qemu-img convert -f raw -O {subformat} {out}/raw.raw {out}/y && rm {out}/raw.raw"
+        peer = bench.writing("ewfexport, qemu-img", ["sh", "-c", script])
+        rows += bench.compare(f"convert E01 to {subformat}", ours, [(peer, 1.0)])
+    words = (
+        "convert",
+        str(bench.source),
+        str(out / "x"),
+        "--format",
+        "e01",
+        "--no-verify",
+        "--quiet",
+        "--allow-low-space",
+    )
+    ours = bench.writing("forensiq convert", bench.forensiq(*words))
+    rows += bench.compare("convert raw to E01", ours, [(bench.acquire("forensiq acquire"), 0.95)])
+    shutil.rmtree(kept)
+    return rows
+
+
 CASES: dict[str, Callable[[Bench], list[Row]]] = {
     "e01": e01_plain,
     "default": e01_default,
@@ -246,5 +286,6 @@ CASES: dict[str, Callable[[Bench], list[Row]]] = {
     "progress": progress_view,
     "memory": memory,
     "rescue": rescue,
+    "convert": convert,
     "scope": scope,
 }

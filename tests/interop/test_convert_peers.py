@@ -128,7 +128,8 @@ def test_a_second_l2_table_and_more_refcount_blocks(tmp_path: Path) -> None:
 def test_vhdx_states_sectors_of_4096_bytes(tmp_path: Path) -> None:
     data = medium(5 * MIB)
     path = write(tmp_path, "vhdx", "none", data, sector_size=4096)
-    expect_same(tmp_path, path, "vhdx", data)
+    # QEMU reads VHDX with sectors of 512 bytes only.
+    assert _libyal("vhdx", path) == hashlib.sha256(data).hexdigest()
     metadata = path.read_bytes()[2 * MIB : 3 * MIB]
     assert struct.pack("<I", 4096) * 2 in metadata[65536 : 65536 + 64]
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from forensiq.errors import ExitCode
+from forensiq.images.output import FileCalls
+from forensiq.procedures.acquire import exit_code_of
+from forensiq.procedures.acquire_request import AcquireRequest
+from forensiq.procedures.convert import convert
 from tests.scenarios.program import forensiq
 from tests.support.ewf import corpus
 
@@ -127,3 +137,72 @@ def test_optical_media_become_an_iso(tmp_path: Path) -> None:
     assert (tmp_path / "new.iso").read_bytes() == data
     assert made["image"]["sector_size"] == 2048
     assert made["verification"]["verdict"] == "verified"
+
+
+@QEMU
+@pytest.mark.parametrize("name", [*FORMATS, "aff4"])
+def test_media_of_4096_byte_sectors(tmp_path: Path, name: str) -> None:
+    data = corpus(300 * 4096, seed=8)
+    (tmp_path / "disk.dd").write_bytes(data)
+    forensiq("acquire", "disk.dd", "A", "--format", "raw", "--json", folder=tmp_path).expect(0)
+    record = json.loads((tmp_path / "A.record.json").read_text())
+    record["image"]["sector_size"] = 4096
+    (tmp_path / "A.record.json").write_text(json.dumps(record))
+    file = f"B.{ENDINGS.get(name, name)}"
+    made = forensiq("convert", "A.dd", file, "--format", name, "--json", folder=tmp_path).expect(0).json
+    assert made["image"]["sector_size"] == 4096
+    assert made["digests"]["sha256"] == hashlib.sha256(data).hexdigest()
+    assert made["verification"]["verdict"] == "verified"
+    said = [each["code"] for each in made["findings"]]
+    assert ("container.sector_size" in said) == (name not in ("vhdx", "aff4"))
+    assert forensiq("verify", file, "--json", folder=tmp_path).expect(0).json["verdict"] == "verified"
+
+
+def test_aff4_keeps_digests_and_case_fields(image: Path, tmp_path: Path) -> None:
+    record = forensiq("convert", image, tmp_path / "out.aff4", "--format", "aff4", "--json").expect(0).json
+    assert record["verification"]["verdict"] == "verified"
+    assert record["verification"]["details"]["reader_is_independent"] is False
+    for beside in tmp_path.glob("out.*.*"):
+        beside.unlink()
+    facts = forensiq("info", tmp_path / "out.aff4", "--json").expect(0).json
+    assert facts["stored_digests"] == record["digests"]
+    assert facts["metadata"]["case_number"] == "2026-7"
+    assert forensiq("verify", tmp_path / "out.aff4", "--json").expect(0).json["verdict"] == "verified"
+
+
+def test_without_qemu_our_own_reader_is_used_and_named(image: Path, tmp_path: Path) -> None:
+    path = {"PATH": str(Path(sys.executable).parent)}
+    record = forensiq("convert", image, tmp_path / "a.vmdk", "--format", "vmdk", "--json", environment=path)
+    verification = record.expect(0).json["verification"]
+    assert verification["verdict"] == "verified"
+    assert verification["details"]["reader_is_independent"] is False
+    assert "container.reader" in [each["code"] for each in verification["structure"]]
+
+
+def test_a_full_destination_is_exit_7_and_resume_begins_anew(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = FileCalls.pwritev
+
+    def full(self: FileCalls, descriptor: int, parts: Sequence[Any], offset: int) -> int:
+        target = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        if target == "a.vmdk.part" and offset + sum(map(len, parts)) > 1 << 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(self, descriptor, parts, offset)
+
+    monkeypatch.setattr(FileCalls, "pwritev", full)
+    request = AcquireRequest(source=str(image), output=tmp_path / "a.vmdk", format="vmdk", compression="none")
+    record = convert(request)
+    assert exit_code_of(record) is ExitCode.DESTINATION
+    assert record.status == "failed"
+    assert not (tmp_path / "a.vmdk").exists()
+    assert (tmp_path / "a.vmdk.part").exists()
+    monkeypatch.undo()
+    record = convert(replace(request, resume=True))
+    assert exit_code_of(record) is ExitCode.OK
+    assert record.verification is not None
+    assert record.verification.verdict == "verified"
+    assert record.sittings == 2
+    assert {each.name for each in tmp_path.iterdir()} == {
+        "a.vmdk", "a.record.json", "a.log.txt", "a.map", "a.blocks.csv",
+    }  # fmt: skip
