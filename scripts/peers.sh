@@ -28,7 +28,11 @@ dmsetup: device-mapper devices with faults
 cryptsetup-bin: encrypted volumes
 mdadm: RAID membership
 lvm2: LVM membership
-qemu-utils: VMDK, VHD and QCOW2 images
+qemu-utils: virtual disks read, written and compared by qemu-img
+qemu-system-x86: an image that is booted (software emulation)
+libvirt-clients: domain files checked by virt-xml-validate
+partclone: speed of --scope compared with partclone
+softhsm2: keys on PKCS#11 tokens
 xmount: images mounted by xmount
 smartmontools: health of drives
 hdparm: hidden areas of drives

@@ -293,7 +293,7 @@ class _Run:
         complete = digests is not None and error is None and finished
         if not complete and error is None:
             lost = next((each.failure for each in writers if each.failure is not None), None)
-            error = lost or Interrupted(f"stopped after {self.position} of {self.plan.stored_size} bytes")
+            error = lost or Interrupted(f"stopped after {self.position:,} of {self.plan.stored_size:,} bytes")
         return PipelineResult(
             complete=complete,
             failure=error,
