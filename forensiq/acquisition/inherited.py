@@ -11,23 +11,27 @@ from forensiq.model.media_map import RangeStatus, ReadStatus
 __all__ = ["InheritedErrors"]
 
 _FILLED = RangeStatus(ReadStatus.UNREADABLE)
+_UNKNOWN = RangeStatus(ReadStatus.NOT_TRIED, detail="unknown")
 
 
 class InheritedErrors:
-    """A :class:`ReadStrategy` around another one: what ``known`` names is marked unreadable after it was copied.
+    """A :class:`ReadStrategy` around another one: what ``known`` names is marked unreadable after it was copied, what
+    ``unknown`` names as never tried.
 
-    ``known`` is in bytes of the stored medium, sorted. The bytes themselves are those of the image, so that the digests
+    Both are in bytes of the stored medium, sorted. The bytes themselves are those of the image, so that the digests
     stay what they were.
     """
 
-    def __init__(self, inner: ReadStrategy, journal: ReadJournal, known: Sequence[Extent]) -> None:
+    def __init__(
+        self, inner: ReadStrategy, journal: ReadJournal, known: Sequence[Extent], unknown: Sequence[Extent] = ()
+    ) -> None:
         self._inner = inner
         self._journal = journal
-        self._known = tuple(known)
+        self._marks = [(each, _FILLED) for each in known] + [(each, _UNKNOWN) for each in unknown]
 
     def read(self, extent: Extent, buffer: memoryview) -> None:
         """See :meth:`ReadStrategy.read`."""
         self._inner.read(extent, buffer)
-        for each in self._known:
+        for each, status in self._marks:
             if part := each.intersect(extent):
-                self._journal.mark(part, _FILLED)
+                self._journal.mark(part, status)

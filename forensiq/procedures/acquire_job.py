@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from forensiq import __version__
@@ -88,8 +89,16 @@ class AcquisitionJob:
     @property
     def inherited(self) -> tuple[Extent, ...]:
         """What was fill in the copied image already, in bytes of the medium to be stored."""
+        return self._stored(self.origin.unreadable)
+
+    @property
+    def unknown(self) -> tuple[Extent, ...]:
+        """What nobody had tried to read when the copied image was made, in bytes of the medium to be stored."""
+        return self._stored(self.origin.unknown)
+
+    def _stored(self, extents: Sequence[Extent]) -> tuple[Extent, ...]:
         part = self.plan.extent
-        inside = (each.intersect(part) for each in self.origin.unreadable)
+        inside = (each.intersect(part) for each in extents)
         return tuple(each.shifted(-part.offset) for each in inside if each)
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 from forensiq.images.base import EvidenceImage
 from forensiq.images.beside import find_record
 from forensiq.images.ewf.reader import EwfImage
+from forensiq.images.mapped import MappedImage
 from forensiq.model.digest import DigestSet, HashAlgorithm
 from forensiq.model.extent import Extent, merge
 from forensiq.model.finding import Cause, Finding, Severity
@@ -30,6 +31,7 @@ class Origin:
     stored: DigestSet = field(default_factory=DigestSet)
     recorded: DigestSet = field(default_factory=DigestSet)
     unreadable: tuple[Extent, ...] = ()
+    unknown: tuple[Extent, ...] = ()
     tail: bytes = b""
     findings: tuple[Finding, ...] = ()
 
@@ -70,6 +72,7 @@ def origin_of(image: EvidenceImage | None) -> Origin:
         recorded=recorded,
         tail=image.tail if isinstance(image, EwfImage) else b"",
         unreadable=merge(part for each in known if (part := each.intersect(medium))),
+        unknown=tuple(image.unknown_regions) if isinstance(image, MappedImage) else (),
         findings=(found.finding,) if found is not None and found.finding is not None else (),
     )
 

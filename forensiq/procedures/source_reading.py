@@ -82,8 +82,8 @@ class Reading:
             reader = LinearReader(self.source, job.plan.extent, job.plan.retries, journal)
         else:
             reader = RescueReader(self.source, job.plan.extent, journal, self._progress, self._setup())
-        if known := job.inherited:
-            reader = InheritedErrors(reader, journal, known)
+        if job.inherited or job.unknown:
+            reader = InheritedErrors(reader, journal, job.inherited, job.unknown)
         return MapKeeper(reader, journal, self._save_map)
 
     def _setup(self) -> RescueSetup:

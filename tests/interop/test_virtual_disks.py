@@ -15,6 +15,7 @@ from forensiq.images.vhdx_layout import crc32c
 from tests.interop.peers import need, run
 from tests.scenarios.program import forensiq
 from tests.support.ewf_builder import mixed_media
+from tests.support.packages import build_aff4
 from tests.support.real_images import real_images
 
 
@@ -208,3 +209,35 @@ def test_every_command_reads_a_virtual_disk_and_refuses_one_without_its_parent(t
         done = forensiq(command, child, "--json").expect(9)
         assert "base.qcow2" in done.out
     forensiq("acquire", child, tmp_path / "again").expect(9)
+
+
+def test_unreadable_and_unknown_regions_stay_apart_in_the_map_of_a_copy(tmp_path: Path) -> None:
+    media = mixed_media(204_800)
+    source = build_aff4(media, tmp_path / "x.aff4", unreadable=range(8192, 12_288), unknown=range(40_960, 49_152))
+    done = forensiq("convert", source, tmp_path / "copy", "--format", "raw", "--json").expect(3)
+    assert done.json["map"]["bytes_by_status"]["unreadable"] == 4096
+    assert done.json["map"]["bytes_by_status"]["not_tried"] == 8192
+    text = (tmp_path / "copy.map").read_text()
+    assert "0x00002000  0x00001000  -" in text
+    assert "0x0000A000  0x00002000  ?" in text
+
+
+@pytest.mark.parametrize("name", ["Base-Linear.aff4", "Base-Linear_1.aff4", "Base-Linear_2.aff4"])
+def test_aff4_of_others_is_proven_by_its_own_digests(name: str) -> None:
+    done = forensiq("verify", real_images() / "pyaff4" / name, "--json").expect(0)
+    assert done.json["verdict"] == "verified"
+    assert done.json["digests"]["md5"]["computed"] == "dd6dbda282e27fd0d196abd95f5c3e58"
+
+
+def test_an_aff4_with_unreadable_sectors_and_one_without_its_other_stripe(tmp_path: Path) -> None:
+    folder = real_images() / "pyaff4"
+    about = forensiq("info", folder / "Base-Linear-ReadError.aff4", "--json").expect(0).json
+    assert about["acquisition_errors"] == [
+        {"first_lba": 30_720, "sectors": 2048},
+        {"first_lba": 174_080, "sectors": 2048},
+    ]
+    (tmp_path / "Base-Linear_1.aff4").write_bytes((folder / "Base-Linear_1.aff4").read_bytes())
+    assert (
+        forensiq("verify", tmp_path / "Base-Linear_1.aff4", "--json").expect(9).json["error"] == "MissingSegmentError"
+    )
+    assert "AFF4-L" in forensiq("info", folder / "dream.aff4", "--json").expect(9).json["message"]
