@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, exact_size, visible
-from forensiq.model.finding import Finding
+from forensiq.model.finding import Finding, Severity
 from forensiq.model.ledger import SealFacts, TransferRecord
 from forensiq.procedures.case import CaseEvent
 
 __all__ = ["show_event", "show_findings", "show_seal", "show_transfer"]
+
+_FIELD_MISSING = "case.field_missing"
 
 
 def show_event(run: Run, event: CaseEvent, done: str) -> None:
@@ -26,7 +29,10 @@ def show_event(run: Run, event: CaseEvent, done: str) -> None:
 def show_findings(run: Run, findings: Iterable[Finding]) -> None:
     """Print findings for people, worst first."""
     order = {"error": 0, "warning": 1, "info": 2}
-    for finding in sorted(findings, key=lambda each: order[each.severity.value]):
+    findings = list(findings)
+    missing = [each for each in findings if each.code == _FIELD_MISSING and each.severity is not Severity.ERROR]
+    others = [each for each in findings if each not in missing]
+    for finding in sorted(others, key=lambda each: order[each.severity.value]):
         run.print(f"  {finding.severity.value.upper():8} {finding.code}: {finding.message}")
         if finding.where is not None:
             run.print(f"           where     {visible(finding.where)}")
@@ -34,6 +40,11 @@ def show_findings(run: Run, findings: Iterable[Finding]) -> None:
             run.print(f"           expected  {visible(finding.expected)}")
         if finding.found is not None:
             run.print(f"           found     {visible(finding.found)}")
+    if missing:
+        places = " · ".join((each.where or "").removeprefix("case.toml, ") for each in missing)
+        run.print(f"  Not given    {count(len(missing), 'field')} of case.toml that its template asks for:")
+        for line in textwrap.wrap(visible(places), 64):
+            run.print(f"               {line}")
 
 
 def show_seal(run: Run, seal: SealFacts) -> None:

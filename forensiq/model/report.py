@@ -13,7 +13,7 @@ from forensiq.model.case import Case, EvidenceItem
 from forensiq.model.extent import Extent
 from forensiq.model.finding import Finding
 from forensiq.model.jsonable import Json
-from forensiq.model.ledger import LedgerHead, SignerFacts, TransferRecord
+from forensiq.model.ledger import LedgerHead, SealFacts, SignerFacts, TransferRecord
 from forensiq.model.records import AcquisitionRecord, ToolFacts, VerificationRecord
 
 __all__ = [
@@ -109,13 +109,15 @@ class ExaminedFile:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was looked at inside an item. ``affected`` are files that unreadable or damaged sectors fall in."""
+    """What was looked at inside an item. ``affected`` are files that unreadable or damaged sectors fall in;
+    ``affected_not_listed`` counts further ones."""
 
     image: str
     volumes: tuple[ExaminedVolume, ...] = ()
     files: tuple[ExaminedFile, ...] = ()
     affected: tuple[ExaminedFile, ...] | None = None
     affected_missing: str = "not looked for"
+    affected_not_listed: int = 0
     findings: tuple[Finding, ...] = ()
 
 
@@ -190,6 +192,7 @@ class CaseReport:
     tool: ToolFacts
     signer: str
     seal_code: str | None = None
+    seals: tuple[SealFacts, ...] = ()
     findings: tuple[Finding, ...] = ()
     wording: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -19,20 +20,19 @@ from forensiq.custody.audit import audit_ledger, ledger_finding
 from forensiq.custody.case_folder import CaseFolder
 from forensiq.custody.package import Bindings
 from forensiq.custody.pkcs12 import CertificateFacts, read_pkcs12
-from forensiq.custody.seal import MANIFEST, read_small, seal_code
-from forensiq.custody.seal_check import seal_numbers
 from forensiq.custody.signing import Signer, public_pem, read_private_file
 from forensiq.custody.templates import load_template
 from forensiq.custody.transfer_check import TransferContext, check_transfers
 from forensiq.custody.trust import trusted_keys
-from forensiq.errors import CustodyError, DestinationExistsError, RecordFormatError, UsageError
+from forensiq.errors import DestinationExistsError, RecordFormatError, UsageError
 from forensiq.model.finding import Finding, Severity
-from forensiq.model.ledger import LedgerEntry, LedgerHead
+from forensiq.model.ledger import LedgerEntry, LedgerHead, SealFacts
 from forensiq.model.records import ToolFacts
 from forensiq.model.report import CaseReport, LedgerFacts, ReportPackage
 from forensiq.model.report_check import ReportMade
 from forensiq.procedures.case_ledger import acting_user
 from forensiq.procedures.case_pins import collect_pins
+from forensiq.procedures.case_verify import read_seals
 from forensiq.procedures.custody_step import CustodyStep, custody_step
 from forensiq.procedures.environment import tool_facts
 from forensiq.procedures.keys import KeyChoice, choose_key, open_signer
@@ -156,7 +156,8 @@ def gather_report(root: Path, head: LedgerHead, *, made_by: str, signer: str) ->
     ledger = ledger_until(folder, head)
     gathered = gather_files(folder, case, bindings.last, ledger)
     _, about_transfers = check_transfers(TransferContext(folder, bindings, trusted_keys()))
-    findings: list[Finding] = [*bindings.rebound, *gathered.findings, *about_transfers]
+    seals = read_seals(folder)
+    findings: list[Finding] = [*bindings.rebound, *gathered.findings, *about_transfers, *_about_seals(seals)]
     if head.count > len(entries):
         text = f"{head.count - len(entries):,} entries in the middle of the ledger are not listed in this report"
         findings.append(ledger_finding("report.entries_left_out", text, "ledger.jsonl", severity=Severity.INFO))
@@ -183,7 +184,8 @@ def gather_report(root: Path, head: LedgerHead, *, made_by: str, signer: str) ->
         files=tuple(gathered.files),
         tool=_tool(),
         signer=signer,
-        seal_code=_seal_code(folder),
+        seal_code=seals[-1].code if seals else None,
+        seals=seals,
         findings=tuple(findings),
         wording=wording,
         labels=labels,
@@ -240,13 +242,14 @@ def _render(package: ReportPackage, kind: str) -> tuple[bytes, tuple[str, ...]]:
     return text.encode("utf-8"), ()
 
 
-def _seal_code(folder: CaseFolder) -> str | None:
-    for number in reversed(seal_numbers(folder)):
-        try:
-            return seal_code(read_small(folder.seals / number / MANIFEST, _LARGEST_REPORT))
-        except CustodyError:
-            continue
-    return None
+def _about_seals(seals: tuple[SealFacts, ...]) -> Iterator[Finding]:
+    for each in seals:
+        if not each.valid:
+            text = f"the signature of seal {each.number} does not hold"
+            yield ledger_finding("seal.signature", text, f"seals/{each.number}")
+        if not all(signed.valid for signed in each.countersignatures):
+            text = f"a countersignature of seal {each.number} does not hold"
+            yield ledger_finding("seal.countersignature", text, f"seals/{each.number}")
 
 
 def _tool() -> ToolFacts:

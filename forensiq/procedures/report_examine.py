@@ -43,6 +43,7 @@ def with_examination(item: ItemReport, root: Path) -> ItemReport:
             first,
             volumes,
             affected=_affected(acquired.record),
+            affected_not_listed=acquired.record.impact.files_not_listed if acquired.record.impact is not None else 0,
             affected_missing="not looked for in this report (forensiq impact lists them)",
             findings=tuple(findings),
         ),

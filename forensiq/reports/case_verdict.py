@@ -5,6 +5,7 @@ from __future__ import annotations
 from forensiq.model.records import VerificationRecord
 from forensiq.model.report import AcquisitionReport, CaseReport, ItemReport
 from forensiq.reports.phrases import count
+from forensiq.reports.pieces import moment
 from forensiq.reports.verdict import (
     Tone,
     Verdict,
@@ -46,7 +47,9 @@ def item_verdict(item: ItemReport) -> Verdict:
     if later.tone is Tone.BAD:
         return Verdict(f"LAST VERIFICATION: {later.headline}", f"{later.sentence} ({checked.started})", Tone.BAD)
     return Verdict(
-        verdict.headline, f"{verdict.sentence} Last verification ({checked.started}): {later.sentence}", verdict.tone
+        verdict.headline,
+        f"{verdict.sentence} Last verification ({moment(checked.started).text}): {later.sentence}",
+        verdict.tone,
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from forensiq.model.ledger import TransferRecord
+from forensiq.model.ledger import SealFacts, TimestampFacts, TransferRecord
 from forensiq.model.report import CaseReport, LedgerFacts
-from forensiq.reports.document import Block, Paragraph, Section
+from forensiq.reports.document import Block, Cell, Paragraph, Section
 from forensiq.reports.phrases import count
 from forensiq.reports.pictures import custody_line
 from forensiq.reports.pieces import (
@@ -22,9 +22,11 @@ from forensiq.reports.pieces import (
     table,
     text,
 )
+from forensiq.reports.plain import visible
 
 __all__ = ["custody_section", "transfer_blocks"]
 
+_HOLDS = {True: "the signature holds", False: "THE SIGNATURE DOES NOT HOLD"}
 _MATCH = {True: "agree", False: "DIFFER", None: "not compared"}
 
 
@@ -39,19 +41,29 @@ def _blocks(report: CaseReport) -> Iterator[Block]:
         rows = [
             (
                 text(identifier),
-                moment(each.released),
+                moment(each.released, ""),
                 text(each.released_by),
-                text(each.received_by),
+                text(f"{each.received_by} ({'countersigned' if each.received else 'not countersigned'})"),
                 text("; ".join(part for part in (each.purpose, each.authority, each.location) if part) or "not given"),
                 text("; ".join(part for part in (each.seal_out, each.seal_in) if part) or "not given"),
                 text(_MATCH[each.match] if each.match is not None else _MATCH[each.matches_ledger]),
             )
             for identifier, each in transfers
         ]
-        columns = ("Item", "When", "Released by", "Received by", "Purpose, authority, place", "Seal out; in", "Digests")
-        yield table(columns, (3, 4, 4, 4, 6, 4, 3), rows)
+        columns = (
+            "Item",
+            "When (UTC)",
+            "Released by",
+            "Received by",
+            "Purpose, authority, place",
+            "Seal out; in",
+            "Digests",
+        )
+        yield table(columns, (3, 4, 4, 5, 6, 3, 3), rows)
     else:
         yield Paragraph("No hand-over is on record.")
+    if report.seals:
+        yield from _seals(report.seals)
     if report.ledger is None:
         yield Paragraph(f"There is no ledger: {report.ledger_missing}", strong=True)
         return
@@ -72,7 +84,7 @@ def _ledger(ledger: LedgerFacts) -> Iterator[Block]:
     rows = [
         (
             text(each.seq),
-            moment(each.utc),
+            moment(each.utc, ""),
             text(each.actor, 200),
             text(each.action.replace("_", " "), 100),
             text(brief({**each.parameters, **each.result}) or "—"),
@@ -81,7 +93,7 @@ def _ledger(ledger: LedgerFacts) -> Iterator[Block]:
         for each in ledger.events
     ]
     more = "the attached ledger holds all"
-    yield table(("No.", "When", "Who", "What", "Facts", "Hash (first 16)"), (2, 4, 4, 4, 9, 4), rows, more)
+    yield table(("No.", "When (UTC)", "Who", "What", "Facts", "Hash (first 16)"), (3, 11, 8, 9, 24, 9), rows, more)
     signers = [
         (
             text(each.name or "no name"),
@@ -95,6 +107,41 @@ def _ledger(ledger: LedgerFacts) -> Iterator[Block]:
         yield table(
             ("Signer (own words)", "Trusted as", "Entries", "Key fingerprint (SHA-256)"), (4, 4, 3, 11), signers
         )
+
+
+def _seals(seals: tuple[SealFacts, ...]) -> Iterator[Block]:
+    yield Paragraph("Seals, as they were when this report was made:", strong=True)
+    for each in seals:
+        stamp = each.timestamp
+        yield fields(
+            (
+                field("Seal", text(each.number), moment(each.created), text(_HOLDS[each.valid])),
+                field("Seal code", code(each.code)),
+                field("Covers", text(f"{count(each.files, 'file')}, ledger up to entry {each.ledger_head.seq:,}")),
+                field("Sealed by", text(each.signer), _trusted(each.trusted_as), digest(each.fingerprint)),
+                field("Time stamp", *_stamp(stamp)) if stamp is not None else field("Time stamp", missing("none")),
+                *(
+                    field(
+                        f"Countersigned ({visible(signed.role, 40)})",
+                        text(signed.name),
+                        moment(signed.at),
+                        text(f"{_HOLDS[signed.valid]}: {signed.statement}", 600),
+                        _trusted(signed.trusted_as),
+                        digest(signed.fingerprint),
+                    )
+                    for signed in each.countersignatures
+                ),
+            )
+        )
+
+
+def _stamp(stamp: TimestampFacts) -> tuple[Cell, ...]:
+    known = "checked against the authority's root" if stamp.trusted else "intact; its authority was not checked"
+    return (moment(stamp.at), text(stamp.authority), text(known))
+
+
+def _trusted(name: str | None) -> Cell:
+    return text(f"trusted as {name}") if name is not None else missing("not on the trust list")
 
 
 def transfer_blocks(record: TransferRecord) -> Iterator[Block]:

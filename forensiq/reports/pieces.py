@@ -55,13 +55,13 @@ def digest(words: str | None, reason: str = NOT_RECORDED) -> Cell:
     return code(words, 200) if words else missing(reason)
 
 
-def moment(words: str | None) -> Cell:
-    """Return a time to the second; the records have it exactly."""
+def moment(words: str | None, zone: str = " UTC") -> Cell:
+    """Return a time to the second; the records have it exactly. ``zone`` is left out where a heading says it."""
     if not words:
         return missing()
     date, _, clock = words.partition("T")
     plain = len(date) == 10 and clock.endswith("Z") and words.isascii()
-    return text(f"{date} {clock[:8]} UTC" if plain else words, 60)
+    return text(f"{date} {clock[:8]}{zone}" if plain else words, 60)
 
 
 def field(label: str, *values: Cell) -> Field:

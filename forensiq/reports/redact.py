@@ -27,7 +27,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "people": frozenset(
         {
             *("name", "examiner", "requester", "made_by", "actor", "by", "user", "host"),
-            *("released_by", "received_by", "trusted_as", "issued_by"),
+            *("released_by", "received_by", "trusted_as", "issued_by", "signer"),
         }
     ),
     "serials": frozenset({"serial", "wwn", "usb_id", "external_blocker"}),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 
@@ -9,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forensiq.errors import RecordFormatError
+from forensiq.model.ledger import CountersignatureFacts, LedgerHead, SealFacts, TimestampFacts
+from forensiq.model.report import ExaminedFile
 from forensiq.reports.embed import package_from_json, package_text
 from forensiq.reports.html import embedded_json, render_html
 from tests.unit.reports import hostile, samples
@@ -47,6 +50,33 @@ def test_what_decides_comes_first_and_everything_of_the_table_is_there() -> None
         "not available: the bridge does not pass it on", "0.1.0", "-0.004 s", "of the acquired data, with 16 sectors",
     ):  # fmt: skip
         assert each in words, each
+
+
+def test_seals_with_stamp_and_countersignatures_are_shown() -> None:
+    at = "2026-03-02T10:00:00.000000Z"
+    signed = CountersignatureFacts("B. Okafor", "receiver", "I checked it.", at, "12" * 32, False, None)
+    seal = SealFacts(
+        "0001", "2026-014", at, "王小明", "ab" * 32, "5N2S-3D3J", "cd" * 32, 18, 9, LedgerHead(17, 17, "ef" * 32), True,
+        "Wang", TimestampFacts(at, "CN=Trusted stamps", "1.2", "7", True), (signed,),
+    )  # fmt: skip
+    words = " ".join(_parsed(render_html(samples.package(seals=(seal,)))).words)
+    for each in (
+        "5N2S-3D3J", "18 files, ledger up to entry 17", "trusted as Wang", "CN=Trusted stamps",
+        "Countersigned (receiver)", "THE SIGNATURE DOES NOT HOLD: I checked it.", "12" * 32,
+    ):  # fmt: skip
+        assert each in words, each
+
+
+def test_the_files_that_are_not_listed_are_counted() -> None:
+    package = samples.package()
+    item = package.report.items[0]
+    assert item.examination is not None
+    file = ExaminedFile("/film.mov", "12", None, None, None, "4,096 bytes could not be read")
+    examination = replace(item.examination, affected=(file,), affected_not_listed=312, files=())
+    page = render_html(samples.package(items=(replace(item, examination=examination),)))
+    words = " ".join(_parsed(page).words)
+    assert "Unreadable or damaged sectors fall in 313 files; the 1 that lost most" in words
+    assert "Confidence" not in words, "a column in which nothing stands"
 
 
 def test_the_data_inside_is_the_report() -> None:
