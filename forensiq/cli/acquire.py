@@ -71,9 +71,10 @@ __all__ = ["command"]
 @click.option("--resume", is_flag=True, help="Go on with an acquisition that was interrupted; start one else.")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, write nothing.")
 def command(run: Run, source: str, output: Path | None, format_: str, **given: Any) -> ExitCode:  # noqa: ANN401
-    """Copy SOURCE (a drive, a file or an image) into an image OUTPUT, with digests, record, log and map.
+    """Copy SOURCE (a drive, a file, an image, or - for standard input) into an image OUTPUT.
 
-    OUTPUT is a path without ending: evidence/ITEM-1 becomes evidence/ITEM-1.E01 and so on.
+    OUTPUT is a path without ending: evidence/ITEM-1 becomes evidence/ITEM-1.E01 and so on, with digests, record, log
+    and map beside it.
     """
     case = case_choice(given)
     request = AcquireRequest(
@@ -114,6 +115,8 @@ def command(run: Run, source: str, output: Path | None, format_: str, **given: A
         run.result(plan) if run.json else show_plan(run, plan)
         return ExitCode.OK
     progress = Progress(0)
+    if source == "-":
+        run.note("Receiving the stream on standard input; the image is made when it has ended.")
 
     with run.stoppable() as stop, ExitStack() as view:
 

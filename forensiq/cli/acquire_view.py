@@ -10,7 +10,7 @@ from forensiq.cli.text import count, duration, number, printable, rate, size, vi
 from forensiq.model.finding import Severity
 from forensiq.model.preflight import CheckVerdict
 from forensiq.model.records import AcquisitionRecord, CloneFacts, CopyFacts, ImageFacts
-from forensiq.model.source import SourceIdentity, WriteBlockState
+from forensiq.model.source import SourceIdentity, SourceKind, WriteBlockState
 from forensiq.procedures.acquire_job import PlanFacts
 
 __all__ = ["show_end", "show_plan", "show_start"]
@@ -58,7 +58,8 @@ def _plan_rows(plan: PlanFacts) -> list[tuple[str, str]]:
         rows.append(("Scope", plan.scope.statement))
     elif not plan.range.whole:
         rows.append(("Part", plan.range.statement))
-    rows.append(("Protected", _protected(plan.write_block)))
+    stream = plan.source.kind is SourceKind.STREAM
+    rows.append(("Protected", "nothing is known: a stream" if stream else _protected(plan.write_block)))
     health = plan.preflight.health
     if health is not None:
         rows.append(("Hidden", f"HPA: {health.hpa.detail} · DCO: {health.dco.detail}"))

@@ -24,7 +24,7 @@ from contextlib import ExitStack
 from forensiq.acquisition.pipeline import run_pipeline
 from forensiq.acquisition.result import PipelineResult
 from forensiq.clock import rfc3339, utc_now
-from forensiq.errors import ExitCode, ImageDamageError, Interrupted
+from forensiq.errors import ExitCode, ImageDamageError, Interrupted, UsageError
 from forensiq.model.digest import DigestSet
 from forensiq.model.extent import Extent
 from forensiq.model.finding import Finding, Severity
@@ -43,12 +43,13 @@ from forensiq.procedures.custody_step import custody_step
 from forensiq.procedures.damage_impact import with_impact
 from forensiq.procedures.environment import clock_facts, tool_facts
 from forensiq.procedures.evidence import Evidence, open_evidence
-from forensiq.procedures.evidence_files import EvidenceFiles
+from forensiq.procedures.evidence_files import EvidenceFiles, stem_of
 from forensiq.procedures.finished import finished_before
 from forensiq.procedures.origin import compare_with_origin, digests_with_tail
 from forensiq.procedures.reread import second_look
 from forensiq.procedures.session import Session
 from forensiq.procedures.source_reading import Reading
+from forensiq.procedures.stream_source import STANDARD_INPUT, forget_stream, open_stream
 from forensiq.procedures.verify import verify_image
 from forensiq.sources.faulty import FaultySource
 from forensiq.streams.progress import Progress
@@ -71,15 +72,22 @@ def exit_code_of(record: AcquisitionRecord) -> ExitCode:
 
 
 def prepare(
-    request: AcquireRequest, stack: ExitStack, holding: ExitStack | None = None
+    request: AcquireRequest,
+    stack: ExitStack,
+    holding: ExitStack | None = None,
+    received: Callable[[], Evidence] | None = None,
 ) -> tuple[Evidence, AcquisitionJob]:
     """Do steps 1 to 3: the source is open and protected until ``stack`` is left, and nothing is written.
 
-    The target of a clone is held until ``holding`` is left.
+    The target of a clone is held until ``holding`` is left. ``received`` gives the source that is a stream.
     """
     request.check()  # 1
+    if request.source == STANDARD_INPUT and received is None:
+        raise UsageError("of a stream nothing can be said before it has come")
     evidence = stack.enter_context(  # 2
-        open_evidence(
+        received()
+        if request.source == STANDARD_INPUT and received is not None
+        else open_evidence(
             request.source,
             allow_writable=request.allow_writable,
             external_blocker=request.blocker,
@@ -131,7 +139,10 @@ def _acquire(
 ) -> AcquisitionRecord:
     started = rfc3339(utc_now())
     with ExitStack() as stack:
-        evidence, job = prepare(request, stack, holding)
+        stem = stem_of(request.output, request.format)
+        evidence, job = prepare(
+            request, stack, holding, lambda: open_stream(stem, progress, stop, resume=request.resume)
+        )
         sidecars = SidecarWriter(job.files[0], job.plan)
         if on_start is not None:
             on_start(job.facts)
@@ -196,6 +207,8 @@ def _acquire(
         for files, seen_from_there in _records_of_copies(record, job):
             sidecars.copy_to(files, seen_from_there)
         sidecars.forget_unfinished()
+        if request.source == STANDARD_INPUT:
+            forget_stream(job.files[0].stem)
     sidecars.save_log(record)  # 10
     return record
 

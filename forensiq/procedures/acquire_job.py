@@ -135,7 +135,7 @@ def plan_job(request: AcquireRequest, evidence: Evidence, target: HeldTarget | N
         request = continued(request, state)
     if evidence.image is not None and request.priority != "none":
         raise UsageError("--priority is for drives that may fail: an image is copied in its own order")
-    origin = origin_of(evidence.image)
+    origin = evidence.origin or origin_of(evidence.image)
     earlier = None
     if request.since is not None:
         earlier = earlier_acquisition(request.since, stem_of(request.output, request.format), source)

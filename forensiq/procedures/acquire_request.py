@@ -113,6 +113,8 @@ class AcquireRequest:
             raise UsageError(f"unknown compression {self.compression!r}", compression=self.compression)
         if self.partition is not None and (self.offset is not None or self.length is not None):
             raise UsageError("--partition and --offset/--length exclude each other")
+        if self.source == "-" and (self.partition is not None or self.scope is not None or self.reread):
+            raise UsageError("a stream is taken as it comes: no partition, no scope, no second look")
         if (self.since is not None) != (self.format == "delta"):
             raise UsageError("--since gives the format: a QCOW2 file over the earlier image")
         if self.since is not None:

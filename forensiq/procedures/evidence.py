@@ -13,6 +13,7 @@ from forensiq.images import format_of, open_image
 from forensiq.images.base import EvidenceImage
 from forensiq.images.beside import find_record
 from forensiq.images.folder import image_in_folder
+from forensiq.procedures.origin import Origin
 from forensiq.procedures.protection import FileWatch, Protection, guard_device
 from forensiq.sources import open_source
 from forensiq.sources.base import Source
@@ -23,11 +24,12 @@ __all__ = ["Evidence", "open_evidence"]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """An open source, the protection around it, and the image that it is, where it is one."""
+    """An open source, the protection around it, the image that it is, where it is one, and what a stream was."""
 
     source: Source
     protection: Protection
     image: EvidenceImage | None = None
+    origin: Origin | None = None
 
     def __enter__(self) -> Self:
         return self

@@ -34,6 +34,7 @@ class Origin:
     unknown: tuple[Extent, ...] = ()
     tail: bytes = b""
     findings: tuple[Finding, ...] = ()
+    name: str = "copied image"
 
     @property
     def algorithms(self) -> frozenset[HashAlgorithm]:
@@ -96,7 +97,7 @@ def compare_with_origin(origin: Origin, computed: DigestSet, with_tail: DigestSe
             Severity.ERROR,
             Cause.DIGEST,
             "convert.digest",
-            f"the {algorithm.value} of the media bytes is not the one that the {where} of the copied image holds",
+            f"the {algorithm.value} of the media bytes is not the one that the {where} of the {origin.name} holds",
             expected=known[algorithm],
             found=computed[algorithm],
         )

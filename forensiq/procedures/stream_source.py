@@ -1,0 +1,172 @@
+"""``acquire -``: a stream of unknown length on standard input becomes a source of fixed size.
+
+The stream is received into ``STEM.stream`` beside the image first, and digested as it arrives: a container needs the
+size of its medium before its first byte, and a stream cannot be read twice (decision 0163). The image is then made from
+that file, and the digest of its media bytes must be that of the stream. The file is removed when the image is complete
+and recorded. A file ``STEM.stream`` that is there was received to its end: ``--resume`` goes on from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import select
+import stat
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from forensiq.clock import rfc3339, utc_now
+from forensiq.errors import DestinationExistsError, Interrupted, SourceError, UsageError
+from forensiq.images.output import OutputFile, part_path, publish, remove, sync_folder
+from forensiq.images.sparse import store_sparse
+from forensiq.model.digest import DigestSet, HashAlgorithm
+from forensiq.model.source import SourceKind, WriteBlockState
+from forensiq.procedures.evidence import Evidence
+from forensiq.procedures.evidence_files import EvidenceFiles
+from forensiq.procedures.origin import Origin
+from forensiq.sources.file import FileSource
+from forensiq.streams.progress import Progress
+
+__all__ = ["STANDARD_INPUT", "forget_stream", "open_stream", "spool_path"]
+
+STANDARD_INPUT = "-"
+_PIECE = 1 << 20
+_UNKNOWN = "not available: the source was a stream"
+_LIMITS = (
+    "Nothing is known of what sent the stream: neither which drive it read, nor how that was protected.",
+    "A stream that was cut off ends like one that is complete: compare length and SHA-256 with what the sender states.",
+)
+
+
+class StreamSource(FileSource):
+    """A received stream, under its own name: ``-``."""
+
+    kind = SourceKind.STREAM
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        names = dict.fromkeys(self.identity.unavailable, _UNKNOWN)
+        self.identity = replace(self.identity, path=STANDARD_INPUT, unavailable=names)
+
+
+class _NoProtection:
+    """What can be said of the write protection of a stream: nothing."""
+
+    def check(self, occasion: str) -> None:
+        """Nothing can be looked at."""
+
+    def check_if_due(self) -> None:
+        """Nothing can be looked at."""
+
+    def state(self) -> WriteBlockState:
+        """Return that nothing is known."""
+        words = "standard input was read to its end; what was behind it was not seen"
+        return WriteBlockState(method="none", statement=words, limits=_LIMITS)
+
+    def end(self) -> WriteBlockState:
+        """The same as :meth:`state`."""
+        return self.state()
+
+
+def spool_path(stem: Path) -> Path:
+    """Return where a stream is received."""
+    return stem.with_name(stem.name + ".stream")
+
+
+def open_stream(
+    stem: Path,
+    progress: Progress,
+    stop: threading.Event,
+    *,
+    resume: bool = False,
+    descriptor: int = 0,
+) -> Evidence:
+    """Receive the stream on ``descriptor`` (standard input) and return it as evidence.
+
+    Raises :class:`~forensiq.errors.UsageError` for a terminal and for a stream without a byte,
+    :class:`~forensiq.errors.Interrupted` when ``stop`` was set: what had come is removed then, because the rest of it
+    cannot be asked for again.
+    """
+    path = spool_path(stem)
+    if not (resume and path.exists()):
+        if os.isatty(descriptor):
+            raise UsageError("standard input is a terminal: there is no stream", hint="… | forensiq acquire - OUTPUT")
+        if path.exists() or path.is_symlink():
+            raise DestinationExistsError(
+                f"{path} exists: a stream was received there before", hint="go on with --resume", path=str(path)
+            )
+        if not resume:
+            EvidenceFiles(stem).refuse_existing()
+        _receive(descriptor, path, progress, stop)
+    source = StreamSource(path)
+    digest = _digest(path)
+    origin = Origin(
+        facts={
+            "stream": f"standard input, {source.size:,} bytes",
+            "stream_sha256": digest,
+            "statement": f"The stream had ended by {rfc3339(utc_now())}; it was received into {path.name} first, and "
+            "the image was made from that file.",
+        },
+        recorded=DigestSet.of({HashAlgorithm.SHA256: digest}),
+        name="stream",
+    )
+    return Evidence(source, _NoProtection(), origin=origin)
+
+
+def _receive(descriptor: int, path: Path, progress: Progress, stop: threading.Event) -> None:
+    regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    output = OutputFile.create(part_path(path))
+    digest = hashlib.sha256()
+    size = 0
+    progress.begin("receiving the stream", 0, ["receive"])
+    try:
+        while data := _next(descriptor, stop, regular=regular):
+            digest.update(data)
+            store_sparse(output, size, memoryview(data))
+            size += len(data)
+            progress.add("receive", len(data))
+        if not size:
+            raise UsageError("nothing came on standard input", hint="… | forensiq acquire - OUTPUT")
+        output.truncate(size)
+        output.sync()
+    except BaseException:
+        output.close()
+        remove(part_path(path))
+        raise
+    output.close()
+    # The digest of what came is known before anything can be called complete.
+    digest_path(path).write_text(digest.hexdigest() + "\n", "ascii")
+    publish(part_path(path), path)
+    sync_folder(path.parent)
+
+
+def digest_path(path: Path) -> Path:
+    """Return where the digest of a received stream stands, made while it arrived."""
+    return path.with_name(path.name + ".sha256")
+
+
+def _digest(path: Path) -> str:
+    try:
+        return digest_path(path).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"the digest of {path} is not there: it was not received by forensiq", path=str(path)
+        ) from error
+
+
+def _next(descriptor: int, stop: threading.Event, *, regular: bool) -> bytes:
+    while True:
+        if stop.is_set():
+            raise Interrupted("stopped while the stream was received: what had come is not kept")
+        if regular or select.select([descriptor], [], [], 0.5)[0]:
+            try:
+                return os.read(descriptor, _PIECE)
+            except OSError as error:
+                raise SourceError(f"standard input cannot be read: {error.strerror}", errno=error.errno) from error
+
+
+def forget_stream(stem: Path) -> None:
+    """Remove a received stream: its bytes are in the image, which is complete and recorded."""
+    for path in (spool_path(stem), digest_path(spool_path(stem))):
+        path.unlink(missing_ok=True)
