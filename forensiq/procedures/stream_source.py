@@ -136,19 +136,19 @@ def _receive(descriptor: int, path: Path, progress: Progress, stop: threading.Ev
         raise
     output.close()
     # The digest of what came is known before anything can be called complete.
-    digest_path(path).write_text(digest.hexdigest() + "\n", "ascii")
+    _digest_path(path).write_text(digest.hexdigest() + "\n", "ascii")
     publish(part_path(path), path)
     sync_folder(path.parent)
 
 
-def digest_path(path: Path) -> Path:
+def _digest_path(path: Path) -> Path:
     """Return where the digest of a received stream stands, made while it arrived."""
     return path.with_name(path.name + ".sha256")
 
 
 def _digest(path: Path) -> str:
     try:
-        return digest_path(path).read_text("ascii").strip()
+        return _digest_path(path).read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"the digest of {path} is not there: it was not received by forensiq", path=str(path)
@@ -168,5 +168,5 @@ def _next(descriptor: int, stop: threading.Event, *, regular: bool) -> bytes:
 
 def forget_stream(stem: Path) -> None:
     """Remove a received stream: its bytes are in the image, which is complete and recorded."""
-    for path in (spool_path(stem), digest_path(spool_path(stem))):
+    for path in (spool_path(stem), _digest_path(spool_path(stem))):
         path.unlink(missing_ok=True)
