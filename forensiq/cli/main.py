@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "search": Entry(f"{_HERE}.search", _ANALYSIS, "Texts and bytes in files, slack and free space."),
     "types": Entry(f"{_HERE}.types", _ANALYSIS, "What files are, against what their names say."),
     "impact": Entry(f"{_HERE}.impact", _ANALYSIS, "What the unreadable or damaged sectors fall in."),
+    "diff": Entry(f"{_HERE}.diff", _ANALYSIS, "What changed between two images of a drive."),
     "mount": Entry(f"{_HERE}.mount", _ANALYSIS, "Show an image as files, read-only (FUSE)."),
     "boot": Entry(f"{_HERE}.boot", _ANALYSIS, "A virtual machine over an untouched image."),
     "unmount": Entry(f"{_HERE}.unmount", _ANALYSIS, "End a mount."),

@@ -39,7 +39,7 @@ _LIMITS = (
 )
 
 
-class StreamSource(FileSource):
+class _StreamSource(FileSource):
     """A received stream, under its own name: ``-``."""
 
     kind = SourceKind.STREAM
@@ -99,7 +99,7 @@ def open_stream(
         if not resume:
             EvidenceFiles(stem).refuse_existing()
         _receive(descriptor, path, progress, stop)
-    source = StreamSource(path)
+    source = _StreamSource(path)
     digest = _digest(path)
     origin = Origin(
         facts={
