@@ -21,10 +21,10 @@ _CHANGES = {"changed": "changed", "only_in_a": "only in A", "only_in_b": "only i
 
 
 @forensiq_command("diff", example="forensiq diff evidence/MONDAY.E01 evidence/FRIDAY.E01")
-@click.argument("a", type=PATH)
-@click.argument("b", type=PATH)
-@recorded("a")
-def command(run: Run, a: Path, b: Path) -> ExitCode:
+@click.argument("image", type=PATH, metavar="A")
+@click.argument("other", type=PATH, metavar="B")
+@recorded("image")
+def command(run: Run, image: Path, other: Path) -> ExitCode:
     """Say what changed between two images of a drive: sectors, files, metadata, free space.
 
     A file that is "only in A" or "only in B" has the sectors that differ in that image alone. Ends with exit code 0
@@ -32,7 +32,7 @@ def command(run: Run, a: Path, b: Path) -> ExitCode:
     """
     progress = Progress(0)
     with run.stoppable() as stop, run.watch(progress):
-        result = diff_images(a, b, progress=progress, stop=stop)
+        result = diff_images(image, other, progress=progress, stop=stop)
     run.record(identical=result.identical, differing_bytes=result.differing_bytes, summary=result.summary)
     if run.json:
         run.results(lines_of(result))
