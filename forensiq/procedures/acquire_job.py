@@ -31,6 +31,7 @@ from forensiq.procedures.clone_target import HeldTarget, clone_facts
 from forensiq.procedures.environment import destination_facts
 from forensiq.procedures.evidence import Evidence
 from forensiq.procedures.evidence_files import EvidenceFiles, stem_of
+from forensiq.procedures.optical import optical_findings
 from forensiq.procedures.origin import Origin, origin_of
 from forensiq.procedures.ranges import part_of
 from forensiq.procedures.scope import choose_scope, scope_findings
@@ -215,6 +216,7 @@ def plan_job(request: AcquireRequest, evidence: Evidence, target: HeldTarget | N
         findings=origin.findings
         + (scope_findings(chosen.facts) if chosen is not None else ())
         + (earlier.findings if earlier is not None else ())
+        + optical_findings(source.identity)
         + (truncation_findings(clone) + end_of_disk_findings(source, clone, plan.extent.end) if clone else ()),
         state=state,
         clone=clone,
