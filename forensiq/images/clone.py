@@ -4,6 +4,9 @@ A drive, or a file that is there already, is written in place: nothing of it is 
 medium (the excess) stays as it is unless it is to be filled. A new file is called ``….part`` until it is complete.
 Every byte of the medium is written, zeros too: nothing that was on the target before is left inside it.
 
+It takes what a rescue gets at its own address too (``RescueTarget`` in :mod:`forensiq.images.base`): a clone of a
+failing drive needs no room besides the target. What the rescue could not get is cleared before its turn comes.
+
 What the target holds, and whether it may be written to at all, is decided before this is called.
 """
 
@@ -19,6 +22,7 @@ from forensiq.devices.ioctls import flush_buffers
 from forensiq.errors import DestinationError, DestinationExistsError
 from forensiq.images.output import FileCalls, OutputFile, part_path, publish, remove, sync_folder
 from forensiq.images.raw_stored import StoredRaw
+from forensiq.images.sparse import read_sparse
 from forensiq.model.chunk import Batch
 from forensiq.model.extent import Extent
 from forensiq.model.image import ClosingFacts, ImageManifest, Segment
@@ -40,9 +44,10 @@ class CloneTarget:
 
 
 class CloneWriter:
-    """An :class:`~forensiq.images.base.ImageWriter`; ``written`` bytes of the medium are on the target."""
+    """An :class:`~forensiq.images.base.ImageWriter`; ``written`` bytes of the medium are on the target, in order."""
 
     chunk_size = 64 << 10
+    in_place = True
 
     def __init__(
         self, target: CloneTarget, media_size: int, *, sector_size: int = 512, calls: FileCalls | None = None
@@ -56,6 +61,7 @@ class CloneWriter:
         self._made: Path | None = None
         self._durable = 0
         self._lost = False
+        self._rescued_from: int | None = None
         self._lock = threading.Lock()
 
     def begin(self) -> None:
@@ -77,10 +83,14 @@ class CloneWriter:
         media_size: int,
         durable: int,
         *,
+        rescued: bool = False,
         sector_size: int = 512,
         calls: FileCalls | None = None,
     ) -> CloneWriter:
-        """Return a writer that goes on behind the ``durable`` bytes of the medium that are on the target."""
+        """Return a writer that goes on behind the ``durable`` bytes of the medium that are on the target.
+
+        What is behind them in a new file is cut off, but for what a rescue put there (``rescued``).
+        """
         writer = cls(target, media_size, sector_size=sector_size, calls=calls)
         part = part_path(target.path)
         if target.in_place:
@@ -90,7 +100,10 @@ class CloneWriter:
             output = OutputFile.reopen(part, calls=writer._calls)
             have = min(durable, output.end)
             have = have if have == media_size else have // cls.chunk_size * cls.chunk_size
-            output.truncate(have)
+            if rescued:
+                output.end = have
+            else:
+                output.truncate(have)
             writer._output, writer._made = output, part
             writer.written = writer._durable = have
         else:
@@ -99,7 +112,7 @@ class CloneWriter:
 
     def _open_in_place(self) -> None:
         try:
-            descriptor = self._calls.open(self.target.path, os.O_WRONLY)
+            descriptor = self._calls.open(self.target.path, os.O_RDWR)
         except OSError as error:
             raise destination_error(error, self.target.path, f"opening {self.target.path} for writing") from error
         self._output = OutputFile(self.target.path, descriptor, self.written, self._calls, keep_cached=False)
@@ -118,7 +131,10 @@ class CloneWriter:
         if encoded.offset != self.written:
             raise ValueError(f"expected the batch at byte {self.written}, not at {encoded.offset}")
         with self._lock:
-            self._opened.append([encoded.data])
+            if self._rescued_from is None or encoded.offset < self._rescued_from:
+                self._opened.append([encoded.data])
+            else:
+                self._opened.skip(len(encoded.data))
             self.written += len(encoded.data)
 
     def durable(self) -> int:
@@ -177,6 +193,38 @@ class CloneWriter:
                 os.close(descriptor)
         except OSError as error:
             raise destination_error(error, self.target.path, f"flushing {self.target.path}") from error
+
+    # --- as the target of a rescue: every byte goes where it belongs
+
+    @property
+    def in_order_end(self) -> int:
+        """See :attr:`forensiq.images.base.RescueTarget.in_order_end`."""
+        return self.written
+
+    def begin_rescue(self, offset: int) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.begin_rescue`: later batches are in place already."""
+        self._rescued_from = offset
+
+    def room(self) -> int | None:
+        """See :meth:`forensiq.images.base.RescueTarget.room`: the target itself is the room."""
+        return None
+
+    def store_at(self, offset: int, data: memoryview) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.store_at`; zeros are written too: old data may be there."""
+        self._opened.patch(offset, data)
+
+    def clear(self, extent: Extent) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.clear`."""
+        for piece in extent.pieces(_PIECE):
+            self._opened.patch(piece.offset, bytes(piece.length))
+
+    def read_stored(self, offset: int, buffer: memoryview) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.read_stored`."""
+        read_sparse(self._opened, offset, buffer)
+
+    def sync_stored(self) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.sync_stored`."""
+        self._opened.sync()
 
     @property
     def _opened(self) -> OutputFile:

@@ -170,10 +170,11 @@ def _clone_writer(settings: ImageSettings) -> CloneWriter:
 
 
 def _clone_resumed(settings: ImageSettings, limit: int | None, durable: int, rescued: bool) -> Resumed:
-    del rescued  # a rescue goes into a store of its own first
     upto = durable if limit is None else min(durable, limit)
     upto = upto if upto >= settings.media_size else upto // CloneWriter.chunk_size * CloneWriter.chunk_size
-    writer = CloneWriter.resumed(_clone_target(settings), settings.media_size, upto, sector_size=settings.sector_size)
+    writer = CloneWriter.resumed(
+        _clone_target(settings), settings.media_size, upto, rescued=rescued, sector_size=settings.sector_size
+    )
     return Resumed(writer, writer.written, writer.stored_media())
 
 

@@ -16,6 +16,7 @@ from forensiq.acquisition.rescue_reader import EarlierRescue, RescueReader, Resc
 from forensiq.acquisition.rescue_store import RescueStore, load_map, map_saver
 from forensiq.errors import UsageError
 from forensiq.images.base import RescueTarget
+from forensiq.images.clone import CloneWriter
 from forensiq.images.raw_writer import RawWriter
 from forensiq.model.media_map import MediaMap
 from forensiq.procedures.acquire_job import AcquisitionJob
@@ -68,6 +69,8 @@ class Reading:
 
     def _choose_target(self, session: Session) -> RescueTarget:
         only = session.writers[0] if len(session.writers) == 1 else None
+        if isinstance(only, CloneWriter):
+            return only
         in_place = only.rescue_target() if isinstance(only, RawWriter) else None
         if in_place is not None:
             return in_place

@@ -22,6 +22,7 @@ from forensiq.acquisition.rescue_reader import EarlierRescue, RescueReader, Resc
 from forensiq.acquisition.rescue_store import RescueStore, load_map, map_saver
 from forensiq.acquisition.result import PipelineResult
 from forensiq.errors import DestinationExistsError, Interrupted, SourceLostError
+from forensiq.images.clone import CloneTarget, CloneWriter
 from forensiq.images.output import FileCalls
 from forensiq.images.raw_writer import RawWriter
 from forensiq.model.digest import HashAlgorithm
@@ -91,11 +92,11 @@ bad_maps = st.lists(st.tuples(st.integers(0, 799), st.integers(1, 60)), max_size
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    sectors=st.integers(1, 800), tail=st.integers(0, 511), bad=bad_maps, raw=st.booleans(), at_once=st.booleans(),
-    retries=st.integers(0, 2),
+    sectors=st.integers(1, 800), tail=st.integers(0, 511), bad=bad_maps, at_once=st.booleans(),
+    kind=st.sampled_from(["store", "raw", "clone to a new file", "clone over old data"]), retries=st.integers(0, 2),
 )  # fmt: skip
 def test_every_readable_sector_is_itself_every_other_one_is_filled_and_listed(
-    tmp_path: Path, sectors: int, tail: int, bad: list[tuple[int, int]], raw: bool, at_once: bool, retries: int
+    tmp_path: Path, sectors: int, tail: int, bad: list[tuple[int, int]], kind: str, at_once: bool, retries: int
 ) -> None:
     size = sectors * SECTOR + tail
     data = media(420_000)[:size]
@@ -104,20 +105,27 @@ def test_every_readable_sector_is_itself_every_other_one_is_filled_and_listed(
     unreadable = merge(truth.extents(ReadStatus.UNREADABLE))
     assume(truth.total(ReadStatus.READ))
     source = FaultySource(MemorySource(data), truth)
-    folder = tmp_path / hashlib.sha256(repr((sectors, tail, bad, raw, at_once, retries)).encode()).hexdigest()
+    folder = tmp_path / hashlib.sha256(repr((sectors, tail, bad, kind, at_once, retries)).encode()).hexdigest()
     folder.mkdir(exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
     writer: Any = MemoryWriter()
-    if raw:
+    if kind == "raw":
         writer = RawWriter(folder / "X", size, calls=Unsynced())
+    elif kind != "store":
+        if kind == "clone over old data":
+            (folder / "X.dd").write_bytes(b"\xa5" * size)
+        target = CloneTarget(folder / "X.dd", in_place=kind == "clone over old data")
+        writer = CloneWriter(target, size, calls=Unsynced())
+    in_place = kind != "store"
+    if in_place:
         writer.begin()
     result = acquire(
-        source, folder, writer, target=writer if raw else None, retries=retries, at_once=at_once, save=no_save
+        source, folder, writer, target=writer if in_place else None, retries=retries, at_once=at_once, save=no_save
     )
     assert result.complete, result.failure
     expected = filled(data, unreadable)
-    assert ((folder / "X.dd").read_bytes() if raw else bytes(writer.stored)) == expected
+    assert ((folder / "X.dd").read_bytes() if in_place else bytes(writer.stored)) == expected
     assert result.media_map == truth
     assert result.digests is not None
     assert result.digests[HashAlgorithm.SHA256] == hashlib.sha256(expected).hexdigest()
