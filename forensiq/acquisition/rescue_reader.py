@@ -34,11 +34,12 @@ _SLOW_SHARE = 20
 class EarlierRescue:
     """What another rescue of the same medium got (GNU ddrescue's image and map); it is read, never changed.
 
-    Byte 0 of ``image`` and ``media_map`` is byte 0 of the medium.
+    Byte 0 of ``media_map``, and byte ``base`` of ``image``, is byte 0 of the medium.
     """
 
     image: Source
     media_map: MediaMap
+    base: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,8 @@ class RescueReader:
         for part in self._from_earlier:
             common = part.intersect(extent)
             view = buffer[common.offset - extent.offset : common.end - extent.offset] if common else buffer[:0]
-            if len(view) and self._setup.earlier.image.read_into(common.offset, view) < len(view):
+            at = self._setup.earlier.base + common.offset
+            if len(view) and self._setup.earlier.image.read_into(at, view) < len(view):
                 raise SourceLostError("the image of the earlier rescue is shorter than its map", offset=common.offset)
             if common and self._setup.target.in_place:
                 self._setup.target.store_at(common.offset, view)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from forensiq.errors import DestinationError, DestinationExistsError, ImageFormatError
@@ -90,17 +91,21 @@ class RescueStore:
             self._output = None
 
 
-def map_saver(path: Path, *comments: str) -> Callable[[MediaMap, MapfileState], None]:
-    """Return what writes a map to ``path`` as a mapfile, durably, in place of the one before."""
+def map_saver(path: Path, *comments: str, base: int = 0) -> Callable[[MediaMap, MapfileState], None]:
+    """Return what writes a map to ``path`` as a mapfile, durably, in place of the one before.
+
+    Positions in the file are bytes of the source, as ddrescue counts; byte ``base`` of it is byte 0 of the medium.
+    """
 
     def save(media_map: MediaMap, state: MapfileState) -> None:
-        write_durably(path, format_mapfile(media_map, state, comments).encode(), replace=True)
+        state = replace(state, position=base + state.position)
+        write_durably(path, format_mapfile(media_map.moved(base), state, comments).encode(), replace=True)
 
     return save
 
 
-def load_map(path: Path, size: int) -> MediaMap:
-    """Return the map in the mapfile ``path`` for a medium of ``size`` bytes.
+def load_map(path: Path, size: int, *, base: int = 0) -> MediaMap:
+    """Return the map in the mapfile ``path`` for a medium of ``size`` bytes that starts at byte ``base`` of the source.
 
     A file that is none is an :class:`ImageFormatError`."""
     try:
@@ -109,4 +114,5 @@ def load_map(path: Path, size: int) -> MediaMap:
         text = path.read_bytes().decode("utf-8", "replace")
     except OSError as error:
         raise ImageFormatError(f"{path} cannot be read: {error.strerror}", path=str(path)) from error
-    return parse_mapfile(text, size)[0]
+    # Of a part of a source, another program's map may tell of the rest too.
+    return parse_mapfile(text, None if base else size)[0].part(Extent(base, size))

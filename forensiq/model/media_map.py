@@ -98,6 +98,13 @@ class MediaMap:
             result.mark(extent.shifted(-window.offset), state)
         return result
 
+    def moved(self, distance: int) -> MediaMap:
+        """Return this map ``distance`` bytes further on, behind as many that were not tried."""
+        result = MediaMap(distance + self._size)
+        for extent, state in self:
+            result.mark(extent.shifted(distance), state)
+        return result
+
     def at(self, position: int) -> RangeStatus:
         """Return the status of one byte; ``IndexError`` outside the medium."""
         if not 0 <= position < self._size:

@@ -216,11 +216,26 @@ def _acquire(
 def _records_of_copies(
     record: AcquisitionRecord, job: AcquisitionJob
 ) -> Iterator[tuple[EvidenceFiles, AcquisitionRecord]]:
-    """Yield the record as it stands beside each further image: that one is its image, the first one is a copy."""
+    """Yield the record as it stands beside each further image: that one is its image, the first one is a copy.
+
+    Where the first segment of an image had to go to another folder, the record goes there too: readers start there.
+    """
     first = CopyFacts(record.image, verification=record.verification)
     for files, copy in zip(job.files[1:], record.copies, strict=True):
         if copy.image is not None:
-            yield files, dataclasses.replace(record, image=copy.image, verification=copy.verification, copies=(first,))
+            seen = dataclasses.replace(record, image=copy.image, verification=copy.verification, copies=(first,))
+            yield files, seen
+            yield from _beside_first_segment(files, seen)
+    yield from _beside_first_segment(job.files[0], record)
+
+
+def _beside_first_segment(
+    files: EvidenceFiles, record: AcquisitionRecord
+) -> Iterator[tuple[EvidenceFiles, AcquisitionRecord]]:
+    if record.image is not None and record.clone is None:
+        folder = image_path(record.image).parent
+        if folder.absolute() != files.stem.parent.absolute():
+            yield EvidenceFiles(folder / files.stem.name), record
 
 
 def _run(

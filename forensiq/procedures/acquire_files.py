@@ -91,9 +91,7 @@ class SidecarWriter:
     def save_map(self, media_map: MediaMap, *, finished: bool) -> tuple[str, str]:
         """Write the mapfile; return its name and SHA-256. Positions are bytes of the source, as ddrescue counts."""
         base = self._plan.extent.offset
-        shifted = MediaMap(base + media_map.size)
-        for extent, state in media_map:
-            shifted.mark(extent.shifted(base), state)
+        shifted = media_map.moved(base)
         done = media_map.total(ReadStatus.READ, ReadStatus.READ_AFTER_RETRY, ReadStatus.UNREADABLE)
         phase = MapfileState(base + done, "+" if finished else "?")
         comments = ["Positions are bytes of the source."]

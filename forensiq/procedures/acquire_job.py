@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from forensiq import __version__
 from forensiq.acquisition.plan import AcquisitionPlan, plan_acquisition
@@ -177,7 +178,7 @@ def plan_job(request: AcquireRequest, evidence: Evidence, target: HeldTarget | N
             set_identifier=identifier,
             physical=whole and source.identity.kind is not SourceKind.FILE,
             removable=bool(source.identity.removable),
-            spill=tuple(each.absolute() for each in request.spill) if index == 0 else (),
+            spill=_spill_folders(request, index),
             delta=earlier.base if earlier is not None else None,
         )
         for index, each in enumerate(files)
@@ -191,15 +192,16 @@ def plan_job(request: AcquireRequest, evidence: Evidence, target: HeldTarget | N
         # What is not taken is holes in a raw image, and all but nothing in chunks of zeros.
         limits = limits._replace(size=limits.size - chosen.facts.skipped_bytes * 127 // 128)
     if state is None:
-        for each in files:
+        for index, each in enumerate(files):
             each.refuse_existing()
-        refuse_taken(request.spill, files[0].stem.name)
+            refuse_taken(_spill_folders(request, index), each.stem.name)
     preflight = go_or_refuse(
         evidence,
         files,
         limits._replace(size=limits.size + sidecar_room(plan)),
         probe=request.probe,
         low_space_allowed=request.allow_low_space or state is not None or bool(request.spill),
+        spill=request.spill,
     )
     return AcquisitionJob(
         request=request,
@@ -250,6 +252,11 @@ def with_excess(job: AcquisitionJob, stop: threading.Event) -> AcquisitionJob:
         return job
     digest, _ = digest_excess(clone, clone.excess.offset, stop)
     return replace(job, clone=replace(clone, excess=replace(clone.excess, sha256_before=digest)))
+
+
+def _spill_folders(request: AcquireRequest, index: int) -> tuple[Path, ...]:
+    # Both images may have the same name, so the copy goes on in folders of its own.
+    return tuple(each.absolute() / "copy" if index else each.absolute() for each in request.spill)
 
 
 def _identifier(request: AcquireRequest) -> uuid.UUID:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from forensiq.devices.system import System
 from forensiq.errors import DestinationError, DestinationUnsafeError, ForensiqError, SafetyRefusal
 from forensiq.images.create import WorstCase
 from forensiq.model.preflight import CheckVerdict, PreflightCheck, PreflightResult
 from forensiq.model.source import SourceKind
-from forensiq.procedures.environment import destination_facts
+from forensiq.procedures.environment import destination_facts, nearest_folder
 from forensiq.procedures.evidence import Evidence
 from forensiq.procedures.evidence_files import EvidenceFiles
 from forensiq.procedures.preflight import run_preflight
-from forensiq.procedures.preflight_destination import DestinationNeeds, check_destination
+from forensiq.procedures.preflight_destination import DestinationNeeds, check_destination, check_place
 from forensiq.procedures.room import refuse_too_small
 
 __all__ = ["go_or_refuse"]
@@ -27,8 +28,12 @@ def go_or_refuse(
     *,
     probe: bool,
     low_space_allowed: bool,
+    spill: Sequence[Path] = (),
 ) -> PreflightResult:
-    """Run all checks on the open source and every destination; raise for the first that stands in the way."""
+    """Run all checks on the open source and every destination; raise for the first that stands in the way.
+
+    ``spill`` are further folders: none of them may lie on the source.
+    """
     refuse_too_small((each.stem for each in files), size=limits.size, allow_low_space=low_space_allowed)
     needs = DestinationNeeds(limits.size, limits.largest, limits.segments, low_space_allowed)
     identity = evidence.source.identity
@@ -44,6 +49,9 @@ def go_or_refuse(
         facts = destination_facts(other.stem, limits.size)
         more = tuple(check_destination(identity, other.stem, facts, needs, System()))
         result = replace(result, checks=result.checks + more)
+    if identity.kind is SourceKind.BLOCK_DEVICE:
+        places = dict.fromkeys(nearest_folder(each / "X") for each in spill)
+        result = replace(result, checks=result.checks + tuple(check_place(identity.path, each) for each in places))
     for check in result.checks:
         if check.verdict is CheckVerdict.NO_GO:
             raise _refusal(check)

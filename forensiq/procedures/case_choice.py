@@ -48,6 +48,8 @@ def bind_acquisition(step: CustodyStep, record: AcquisitionRecord, request: Acqu
     }
     if record.clone is not None:
         facts["target"] = {"path": record.clone.target, "serial": record.clone.serial, "size": record.clone.size}
+        if record.clone.kind != "device" and Path(record.clone.target).is_file():
+            step.file(Path(record.clone.target))
     elif record.image is not None:
         folder = Path(record.image.path).parent
         for segment in record.image.segments:

@@ -14,7 +14,7 @@ from forensiq.model.records import DestinationFacts
 from forensiq.model.source import SourceIdentity, SourceKind
 from forensiq.procedures.environment import nearest_folder
 
-__all__ = ["DestinationNeeds", "check_destination", "largest_file"]
+__all__ = ["DestinationNeeds", "check_destination", "check_place", "largest_file"]
 
 _LARGEST_FILE = {"vfat": (1 << 32) - 1, "msdos": (1 << 32) - 1, "hfs": (1 << 31) - 1, "ext3": 1 << 41, "ext4": 1 << 44}
 """Bytes of the largest file, by the kernel's name of the file system (with blocks of 4 KiB)."""
@@ -45,7 +45,7 @@ def check_destination(
     if not os.access(folder, os.W_OK | os.X_OK):
         yield PreflightCheck("destination.writable", CheckVerdict.NO_GO, f"{folder} cannot be written to")
     if identity.kind is SourceKind.BLOCK_DEVICE:
-        yield _place(identity.path, folder, system)
+        yield check_place(identity.path, folder, system)
     if needs is not None:
         yield _room(destination, needs)
         yield from _file_size(destination, needs)
@@ -61,9 +61,10 @@ def largest_file(filesystem: str | None) -> int | None:
     return _LARGEST_FILE.get(filesystem or "")
 
 
-def _place(source: str, folder: Path, system: System) -> PreflightCheck:
+def check_place(source: str, folder: Path, system: System | None = None) -> PreflightCheck:
+    """Check that ``folder``, which is there, does not lie on the drive ``source``."""
     code = "destination.place"
-    on_source = lies_on(str(folder), source, system)
+    on_source = lies_on(str(folder), source, system or System())
     if on_source:
         message = f"{folder} lies on the source"
         return PreflightCheck(code, CheckVerdict.NO_GO, message, "choose a folder on another drive")

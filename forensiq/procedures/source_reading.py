@@ -94,10 +94,10 @@ class Reading:
         resumed = job.state is not None and self._map_path.exists()
         return RescueSetup(
             target=self._target,
-            save=map_saver(self._map_path, "What the rescue has got so far; positions are bytes of the medium."),
+            save=map_saver(self._map_path, *_about(job.plan.extent.offset), base=job.plan.extent.offset),
             settings=RescueSettings(retries=job.plan.retries, order=self._order),
             stop=self._stop,
-            known=load_map(self._map_path, job.plan.extent.length) if resumed else None,
+            known=load_map(self._map_path, job.plan.extent.length, base=job.plan.extent.offset) if resumed else None,
             earlier=self._earlier,
             at_once=self._order is not None,
         )
@@ -116,16 +116,20 @@ class Reading:
             self._store.close()
 
 
+def _about(base: int) -> tuple[str, ...]:
+    words = "What the rescue has got so far; positions are bytes of the source."
+    return (words, f"Byte 0 of the rescued file is byte {base} of the source (ddrescue -o 0).") if base else (words,)
+
+
 def _earlier(image: Path, map_path: Path, job: AcquisitionJob) -> EarlierRescue:
     """Return what GNU ddrescue got: its image and its map, which count from the start of the source."""
-    if job.plan.extent.offset:
-        raise UsageError("a rescue by ddrescue is of the whole source: leave out the range")
-    media_map = load_map(map_path, job.plan.extent.length)
+    part = job.plan.extent
+    media_map = load_map(map_path, job.identity.size).part(part)
     source = FileSource(image, sector_size=job.plan.sector_size)
-    if source.size > job.plan.extent.length:
+    if source.size > job.identity.size:
         source.close()
         raise UsageError(
-            f"{image} has {source.size} bytes, the source {job.plan.extent.length}: they do not belong together",
+            f"{image} has {source.size} bytes, the source {job.identity.size}: they do not belong together",
             path=str(image),
         )
-    return EarlierRescue(source, media_map)
+    return EarlierRescue(source, media_map, part.offset)

@@ -385,3 +385,26 @@ def test_a_target_to_which_nothing_was_written_yet_is_named_again(tmp_path: Path
     refused = forensiq("clone", *words, folder=tmp_path).expect(6).json
     assert "holds data" in refused["message"]
     assert other.read_bytes() == before
+
+
+def test_a_clone_in_a_case_is_bound_and_resumed(tmp_path: Path) -> None:
+    data = source(tmp_path)
+    words = ["--number", "2026-7", "--examiner", "A. Lee"]
+    secret = {"FORENSIQ_HOME": str(tmp_path / "home"), "HOME": str(tmp_path), "FORENSIQ_PASSPHRASE": "correct horse"}
+    forensiq("case", "new", "case", *words, folder=tmp_path, environment=secret).expect(0)
+    inside = ["--case", "case", "--item", "DISK-1", "--json"]
+    target = "case/evidence/copy.bin"
+    record = forensiq("clone", "disk.dd", target, *inside, folder=tmp_path, environment=secret).expect(0).json
+    assert (tmp_path / target).read_bytes() == data
+    assert record["item"] == "DISK-1"
+    assert record["metadata"]["case_number"] == "2026-7"
+    log = forensiq("case", "log", "case", "--json", folder=tmp_path, environment=secret).expect(0).lines
+    ended = log[-1]["entry"]
+    assert ended["action"] == "acquire.finished"
+    assert ended["digests"]["evidence/copy.bin"] == sha256(data)
+    assert any(name.endswith(".record.json") for name in ended["digests"])
+    forensiq("case", "verify", "case", folder=tmp_path, environment=secret).expect(0)
+    again = forensiq("clone", "disk.dd", target, *inside, "--resume", folder=tmp_path, environment=secret).expect(0)
+    assert again.json["verification"]["verdict"] == "verified"
+    (tmp_path / target).write_bytes(data[:-1] + b"!")
+    assert forensiq("case", "verify", "case", folder=tmp_path, environment=secret).code in (4, 5)

@@ -141,6 +141,32 @@ def test_da_ao_10_goes_on_in_another_folder(tmp_path: Path, disk: str, small_dis
 
 
 @pytest.mark.root
+def test_a_first_part_that_had_to_go_elsewhere_has_its_record_beside_it(
+    tmp_path: Path, disk: str, small_disk: SmallDisk
+) -> None:
+    home = small_disk("home", 3000)
+    more: list[str | Path] = ["--format", "raw", "--segment-size", "6MiB", "--spill", tmp_path / "more", "--json"]
+    forensiq("acquire", disk, home / "X", *more).expect(0)
+    assert not (home / "X.001").exists()
+    found = forensiq("verify", tmp_path / "more/X.001", "--json").expect(0).json
+    assert found["verdict"] == "verified"
+    assert found["digests"]["sha256"]["record"] == hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.mark.root
+def test_the_copy_goes_on_elsewhere_too(tmp_path: Path, disk: str, small_disk: SmallDisk) -> None:
+    home, second = small_disk("home", 7000), small_disk("second", 8000)
+    words: list[str | Path] = [disk, home / "X", "--copy-to", second / "X", "--spill", tmp_path / "more"]
+    record = forensiq("acquire", *words, "--segment-size", "3MB", "--json").expect(0).json
+    copy = record["copies"][0]
+    assert copy["failure"] is None
+    assert copy["verification"]["verdict"] == record["verification"]["verdict"] == "verified"
+    folders = [{Path(each["path"]).parent for each in image["segments"]} for image in (record["image"], copy["image"])]
+    assert folders == [{Path(), tmp_path / "more"}, {Path(), tmp_path / "more/copy"}]
+    forensiq("verify", second / "X.E01").expect(0)
+
+
+@pytest.mark.root
 @pytest.mark.parametrize("name", [each for each in FORMATS if each != "raw"])
 def test_a_full_disk_is_resumed_with_a_folder_for_the_rest(
     tmp_path: Path, disk: str, small_disk: SmallDisk, name: str

@@ -101,6 +101,31 @@ def test_a_rescue_begun_with_ddrescue_is_finished_sealed_and_hashed(tmp_path: Pa
     assert sum(each.length for each in again) < (1 << 17)
 
 
+def test_a_rescue_of_a_part_goes_to_ddrescue_and_comes_back(tmp_path: Path) -> None:
+    need_tools("ddrescue")
+    data = medium(tmp_path / "disk.dd")
+    part = Extent(1 << 20, 2 << 20)
+    inside = [each for each in BAD if part.covers(each)]
+    with faulty_device(tmp_path / "disk.dd", tmp_path / "rig", bad=BAD, hanging=[Extent(512 * 5000, 512)]) as device:
+        where = ["--offset", str(part.offset), "--length", str(part.length)]
+        words = ["acquire", device.path, str(tmp_path / "X"), *where, "--json"]
+        forensiq(*words, "--read-timeout", "2").expect(8)
+        device.let_go()
+        sleep(1.0)
+        store, mapfile = tmp_path / "X.rescue.part", tmp_path / "X.rescue.map"
+        begun = ["ddrescue", "-q", "-d", "-r0", "-i", str(part.offset), "-s", str(part.length), "-o", "0"]
+        subprocess.run([*begun, device.path, str(store), str(mapfile)], check=True, timeout=120)
+        before = len(device.reads())
+        record = forensiq(*words, "--resume").expect(3).json
+        read = sum(each.intersect(part).length for each in device.reads()[before:])
+    image = bytearray(data)
+    for each in inside:
+        image[each.offset : each.end] = bytes(each.length)
+    assert record["digests"]["sha256"] == hashlib.sha256(image[part.offset : part.end]).hexdigest()
+    assert [each["offset"] for each in record["unreadable"]] == [each.offset for each in inside]
+    assert read < (1 << 20)  # samples, and the bad sectors once more
+
+
 def test_our_map_is_taken_up_by_ddrescue(tmp_path: Path) -> None:
     need_tools("ddrescue", "ddrescuelog")
     medium(tmp_path / "disk.dd")
