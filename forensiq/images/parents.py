@@ -29,15 +29,15 @@ _HINT = "put it beside the image, or name its folder with --segments-in DIR"
 def find_named(name: str, image: Path, folders: Sequence[Path] = ()) -> Path | None:
     """Return the file that ``name`` (as a container states it) is, or ``None`` where it is not there.
 
-    Looked for beside ``image`` and in ``folders``: a relative path below these that does not lead out of them, else
-    its last part alone, in the case of letters as it stands and then in any.
+    Looked for in ``folders`` and then beside ``image``: a relative path below these that does not lead out of them,
+    else its last part alone, in the case of letters as it stands and then in any.
     """
     name = name.split("\0", 1)[0]
     parts = [part for part in _SEPARATORS.split(name) if part not in ("", ".")]
     if not parts or len(os.fsencode(name)) > _LONGEST or parts[-1] == "..":
         return None
     inside = ".." not in parts and name[0] not in "/\\" and not re.match(r"[A-Za-z]:|\w+://", name)
-    for folder in dict.fromkeys((image.parent, *folders)):
+    for folder in dict.fromkeys((*folders, image.parent)):
         if inside and len(parts) > 1:
             path = folder.joinpath(*parts)
             if path.is_file() and path.resolve().is_relative_to(folder.resolve()):

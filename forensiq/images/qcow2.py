@@ -11,6 +11,7 @@ import json
 import sys
 from array import array
 from collections.abc import Iterator
+from pathlib import Path
 
 from forensiq.errors import ImageFormatError, MissingSegmentError
 from forensiq.images.base import EvidenceImage
@@ -274,6 +275,18 @@ def _describe(image: Qcow2Image, header: Qcow2Header, absent: list[str]) -> None
         )
     )
     name = image.files.paths[0].name
+    if image.parent is not None:
+        taken = image.parent.identity.path
+        image.container["backing_file_taken"] = taken
+        if _plain_name(header.backing) != Path(taken).name:
+            image.noted.append(
+                remark(
+                    "qcow2.backing",
+                    f"the backing file is named {header.backing}; {taken} was taken, "
+                    "and the format does not tell whether it is the right one",
+                    warning=True,
+                )
+            )
     image.absent += absent
     for each in absent:
         image.noted.append(missing_file(name, "backing file", each))

@@ -62,7 +62,7 @@ def _compressed_qcow2(folder: Path) -> EvidenceImage:
 def _overlay(folder: Path) -> EvidenceImage:
     build_qcow2(MEDIA, folder / "base.qcow2", compressed=True)
     build_qcow2(MEDIA, folder / "middle.qcow2", only=range(3, 9), backing="base.qcow2")
-    return open_image(build_qcow2(MEDIA, folder / "x.qcow2", only=range(40, 50), backing="/images/middle.qcow2"))
+    return open_image(build_qcow2(MEDIA, folder / "x.qcow2", only=range(40, 50), backing="middle.qcow2"))
 
 
 def _flat_vmdk(folder: Path) -> EvidenceImage:

@@ -121,7 +121,9 @@ def test_a_backing_file_is_taken_from_beside_the_image_and_from_folders_that_are
     build_qcow2(MEDIA, tmp_path / "b" / "base.qcow2")
     with pytest.raises(MissingSegmentError):
         open_image(path)
+    build_qcow2(bytes(len(MEDIA)), tmp_path / "a" / "base.qcow2")
     with open_image(path, segments_in=[tmp_path / "b"]) as image:
+        assert [each.code for each in image.findings()] == ["qcow2.backing"]
         buffer = bytearray(image.size)
         image.read_into(0, memoryview(buffer))
         assert bytes(buffer) == MEDIA
