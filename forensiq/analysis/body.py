@@ -6,10 +6,11 @@ names become ``^``. A name with a bar in it is ambiguous in this format; the oth
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["NAME_LETTERS", "SANITIZED", "body_of_entry", "mode_text"]
+__all__ = ["NAME_LETTERS", "SANITIZED", "body_of_entry", "body_of_json", "mode_text"]
 
 NAME_LETTERS = {
     "unknown": "-",
@@ -42,6 +43,11 @@ def mode_text(letter: str, mode: int) -> str:
                 marks[place] = both if marks[place] == "x" else alone
         text = _MODES[(letter, mode)] = letter + "".join(marks)
     return text
+
+
+def body_of_json(text: str, prefix: str) -> list[str]:
+    """As :func:`body_of_entry`, from the line of a listing."""
+    return body_of_entry(json.loads(text), prefix)
 
 
 def body_of_entry(entry: dict[str, Any], prefix: str) -> list[str]:

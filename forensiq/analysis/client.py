@@ -28,11 +28,30 @@ __all__ = ["RequestFailed", "Worker", "WorkerDied", "WorkerPlace"]
 
 _MEMORY = 4 << 30
 _STALL = 60.0
-_UNSAFE = re.compile(rb"[^\x20-\x7e\n]")
+_PLAIN = bytes(range(0x20, 0x7F)) + b"\n"
 _UNSAFE_TEXT = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
 _READ = 1 << 20
 _MOST_SERVED = 16 << 20
 _ERRORS = {each.__name__: each for each in (ImageFormatError, MissingSegmentError, SourceError)}
+
+
+def _is_plain(payload: bytes) -> bool:
+    return not payload.translate(None, _PLAIN)
+
+
+def _is_text(payload: bytes) -> bool:
+    return _UNSAFE_TEXT.search(payload) is None
+
+
+def _is_printable(payload: bytes) -> bool:
+    try:
+        return payload.replace(b"\n", b"").decode().isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
+_CHECKS = {FrameKind.LINES: _is_plain, FrameKind.TEXT: _is_text, FrameKind.ROWS: _is_printable}
+"""What the lines of a frame must be, whatever the process that sent them has become."""
 
 
 class RequestFailed(Exception):
@@ -201,8 +220,8 @@ class Worker:
         payload = bytes(memoryview(self._buffer)[HEADER.size : HEADER.size + length])
         del self._buffer[: HEADER.size + length]
         kind = FrameKind(number)
-        unsafe = {FrameKind.LINES: _UNSAFE, FrameKind.TEXT: _UNSAFE_TEXT}.get(kind)
-        if unsafe is not None and (unsafe.search(payload) or not payload.endswith(b"\n")):
+        check = _CHECKS.get(kind)
+        if check is not None and not (payload.endswith(b"\n") and check(payload)):
             raise WorkerDied("broke the protocol", self.place())
         return kind, payload
 

@@ -26,7 +26,7 @@ from forensiq.model.listing import (
     VolumeKind,
     VolumeSystem,
 )
-from forensiq.streams.frames import FrameKind
+from forensiq.streams.frames import IN_BATCH, FrameKind
 
 __all__ = ["Explorer", "FileSystemRef", "Loss", "VolumeState", "entries_of"]
 
@@ -34,6 +34,9 @@ _BY_ENTRY = ("digest", "scan", "types")
 """Questions that go on behind the entries that are done; the others drop the lines that were given already."""
 _MOST_DEATHS = 25
 """Workers that one walk may cost before the rest of the file system is given up."""
+
+
+_LINES = frozenset({FrameKind.LINES, FrameKind.TEXT, FrameKind.ROWS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,19 +178,24 @@ class Explorer:
     ) -> Iterator[bytes]:
         """Yield batches of entries, as lines of JSON; what is lost on the way is added to :attr:`losses`.
 
-        With ``body="/"`` the lines are those of a body file instead, their paths beginning with that. ``start`` is the
-        directory to begin with; ``deleted`` leaves only entries that are not allocated.
+        With ``body="/"`` the lines are those of a body file instead, their paths beginning with that; with
+        ``rows=True`` those of a terminal, with ``events="text"`` (or csv, jsonl) those of a time line
+        (:mod:`~forensiq.analysis.forms`). ``start`` is the directory to begin with; ``deleted`` leaves only entries
+        that are not allocated.
         """
         delivered = done = 0
         skip: list[tuple[int, int]] = []
+        careful: list[int] = []
         request = fs.request() | {"recurse": recurse, "deleted": deleted, "recovery": recovery} | more
         if start is not None:
             exact = None if start.path_hex is None else (start.exact_path + b"/").hex()
             request |= {"start": start.inode, "path": start.path + "/", "path_hex": exact}
         while True:
             try:
-                for kind, payload in self.worker.ask(do, **request, skip=skip, drop=delivered, done=done):
-                    if kind in (FrameKind.LINES, FrameKind.TEXT):
+                for kind, payload in self.worker.ask(
+                    do, **request, skip=skip, careful=careful, drop=delivered, done=done
+                ):
+                    if kind in _LINES:
                         if do not in _BY_ENTRY:
                             delivered += payload.count(b"\n")
                         yield payload
@@ -201,6 +209,10 @@ class Explorer:
                 self.drop_worker()
                 place = (error.place.inode, error.place.index)
                 done = max(done, error.place.done) if do in _BY_ENTRY else 0
+                if place[1] == IN_BATCH and place[0] not in careful and len(careful) < _MOST_DEATHS:
+                    # Which entry of the batch it was is found by loading them one by one; nothing is lost yet.
+                    careful.append(place[0])
+                    continue
                 self._lost(fs, error.message, error.place.inode)
                 if place in skip or len(skip) >= _MOST_DEATHS:
                     self._lost(fs, "too many crashes: the rest of this file system is not listed")

@@ -10,12 +10,13 @@ from forensiq.analysis import allocation_requests, content_requests
 from forensiq.analysis.apfs_compare import Comparison
 from forensiq.analysis.content import largest_readable, opened_stream, pieces
 from forensiq.analysis.file_system_error import FileSystemError
+from forensiq.analysis.forms import kind_of
 from forensiq.analysis.impact import RangeSet, damaged_records, hits_of_entry, rest_of_ranges
 from forensiq.analysis.native.base import NativeFileSystem
 from forensiq.analysis.native.impact import native_areas, native_hits
 from forensiq.analysis.session import READS, Request, Session
 from forensiq.analysis.volumes import read_volumes
-from forensiq.analysis.walking import run_walk, walker
+from forensiq.analysis.walking import run_walk, walker, walker_in_batches
 from forensiq.analysis.window import Window
 from forensiq.model.extent import Extent, subtract
 from forensiq.model.jsonable import to_json
@@ -52,12 +53,12 @@ def _open_file_system(session: Session, request: Request) -> None:
 
 
 def _walk(session: Session, request: Request) -> None:
-    session.channel.as_text = request.get("body") is not None
+    session.channel.kind = kind_of(request)
     try:
-        run_walk(session, request, walker(session, request, session.channel.line))
+        run_walk(session, request, walker_in_batches(session, request, session.channel.lines))
         session.channel.flush_lines()
     finally:
-        session.channel.as_text = False
+        session.channel.kind = FrameKind.LINES
 
 
 def _read(session: Session, request: Request) -> None:

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["rfc3339_json", "rfc3339_of"]
+__all__ = ["rfc3339_json", "rfc3339_of", "sortable"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LARGEST_CACHE = 200_000
-_seconds: dict[int, str] = {}
+_DAY = 86_400
+_MOST_DAYS = 100_000
+
+
+class _Days(dict[int, str]):
+    """Day since 1970 → ``"YYYY-MM-DDT`` (with the quote); empty outside the years 1 to 9999."""
+
+    def __missing__(self, day: int) -> str:
+        try:
+            moment = _EPOCH + timedelta(days=day)
+        except OverflowError:
+            return ""
+        if len(self) >= _MOST_DAYS:
+            self.clear()
+        text = self[day] = f'"{moment.year:04d}-{moment:%m-%d}T'
+        return text
+
+
+_days = _Days()
+_MINUTES = [f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440)]
+_SECONDS = [f"{second:02d}" for second in range(60)]
 
 
 def rfc3339_json(seconds: int, nanoseconds: int) -> str:
@@ -18,27 +37,21 @@ def rfc3339_json(seconds: int, nanoseconds: int) -> str:
     """
     if not seconds:
         return "null"
-    text = _seconds.get(seconds)
-    if text is None:
-        if len(_seconds) >= _LARGEST_CACHE:
-            _seconds.clear()
-        text = _seconds[seconds] = _quoted(seconds)
-    if text == "null":
-        return text
-    if nanoseconds and 0 < nanoseconds < 1_000_000_000:
-        return f'{text}.{nanoseconds:09d}Z"'
-    return f'{text}Z"'
-
-
-def _quoted(seconds: int) -> str:
-    try:
-        moment = _EPOCH + timedelta(seconds=seconds)
-    except OverflowError:
+    day = _days[seconds // _DAY]
+    if not day:
         return "null"
-    return f'"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}'
+    if 0 < nanoseconds < 1_000_000_000:
+        # "%09d" takes two thirds of the time of a format specification.
+        return f'{day}{_MINUTES[seconds // 60 % 1440]}{_SECONDS[seconds % 60]}.{"%09d" % nanoseconds}Z"'  # noqa: UP031
+    return f'{day}{_MINUTES[seconds // 60 % 1440]}{_SECONDS[seconds % 60]}Z"'
 
 
 def rfc3339_of(seconds: int, nanoseconds: int) -> str | None:
     """As :func:`rfc3339_json`, but plain text or ``None``."""
     text = rfc3339_json(seconds, nanoseconds)
     return None if text == "null" else text[1:-1]
+
+
+def sortable(text: str) -> str:
+    """Return the 29 characters by which a time (from :func:`rfc3339_json`, not ``null``) is sorted."""
+    return f"{text[1:20]}.000000000" if len(text) == 22 else text[1:30]

@@ -10,7 +10,10 @@ import ctypes
 import struct
 
 __all__ = [
+    "ATTRIBUTE",
+    "ATTRIBUTES_COMPLETE",
     "META",
+    "META_MORE",
     "META_TIMES_2",
     "NAME",
     "Attribute",
@@ -171,6 +174,14 @@ META_TIMES_2 = struct.Struct("@qqqqqqqqH")
 """``time2.ntfs``: crtime, mtime, atime, ctime of $FILE_NAME with nanoseconds, and the attribute's number."""
 
 
+_TIMES_2 = Metadata.time2.offset
+META_MORE = struct.Struct(f"={_TIMES_2}x8qH{Metadata.attr.offset - _TIMES_2 - 66}xQi")
+"""``TSK_FS_META`` once more: ``time2.ntfs`` as in :data:`META_TIMES_2`, the list of attributes, its state."""
+
+ATTRIBUTES_COMPLETE = 1
+"""``TSK_FS_META_ATTR_STUDIED``."""
+
+
 class FileHandle(ctypes.Structure):
     """``TSK_FS_FILE``."""
 
@@ -227,6 +238,14 @@ class Attribute(ctypes.Structure):
         ("resident_size", ctypes.c_size_t),
         ("resident_offset", ctypes.c_int64),
     )
+
+
+def _gap(low: str, high: str, size: int) -> str:
+    return f"{getattr(Attribute, high).offset - getattr(Attribute, low).offset - size}x"
+
+
+ATTRIBUTE = struct.Struct(f"=Q8xi{_gap('flags', 'name', 4)}Q8xiH{_gap('id', 'size', 2)}q")
+"""``TSK_FS_ATTR``: next, flags, name, type, id, size."""
 
 
 class PoolVolume(ctypes.Structure):

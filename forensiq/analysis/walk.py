@@ -1,262 +1,297 @@
-"""The walk over all names of a file system: what ``fls -r`` lists, one line of JSON for each.
+"""The walk over all names of a file system: what ``fls -r`` lists, one line or more for each.
 
 The recursion is ours, not the library's: that one gives up the rest of a directory where a path is deeper than 128
 folders or longer than 4096 bytes, and loses everything behind a crash. Names are taken from the directory's own
-array and the metadata of each is loaded into one reused structure, as the library does it. The order of the lines is
-the same in every run over the same bytes, so that a walk can be taken up again behind a crash.
+array, and the metadata of many is loaded at once (:mod:`~forensiq.analysis.slots`). The order of the lines is the same
+in every run over the same bytes, so that a walk can be taken up again behind a crash.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from json.encoder import encode_basestring_ascii as quoted
 
-from forensiq.analysis.body import NAME_LETTERS, SANITIZED, body_of_entry, mode_text
+from forensiq.analysis.levels import Folder, Level, Piece, Progress
+from forensiq.analysis.ntfs_streams import NtfsStreams
 from forensiq.analysis.recovery import RecoveryJudge
+from forensiq.analysis.rendering import (
+    META_TYPES,
+    NAME_TYPES,
+    JsonLines,
+    Rendering,
+    Texts,
+    file_name_times_json,
+    name_type,
+)
+from forensiq.analysis.slots import SLOTS, FileSlots, Meta
 from forensiq.analysis.times import rfc3339_json
 from forensiq.analysis.tsk import NTFS_DATA, NTFS_FILE_NAME, NTFS_INDEX_ROOT, Stream, TskFileSystem
-from forensiq.analysis.tsk_structs import META, META_TIMES_2, NAME, Directory, Metadata
+from forensiq.analysis.tsk_structs import META_TIMES_2, NAME, Metadata
+from forensiq.streams.frames import IN_BATCH, OPENING
 
-__all__ = ["META_TYPES", "NAME_TYPES", "Progress", "Walk"]
+__all__ = ["Walk"]
 
-META_TYPES = ("unknown", "file", "directory", "fifo", "character_device", "block_device", "symlink", "shadow", "socket",
-              "whiteout", "virtual_file", "virtual_directory")  # fmt: skip
-NAME_TYPES = ("unknown", "fifo", "character_device", "directory", "block_device", "file", "symlink", "socket", "shadow",
-              "whiteout", "virtual_file", "virtual_directory")  # fmt: skip
 _META_DIRECTORIES, _NAME_DIRECTORIES = (2, 11), (0, 3, 11)
 _ALLOCATED, _UNALLOCATED = 1, 2
 _LINK = 6
 _DOTS = frozenset({b".", b".."})
 _VIRTUAL_DIRECTORY = 11
 _MOST_DEPTH = 20_000
-_META_END = Metadata.time2.offset
-_LINK_OFFSET = Metadata.link.offset
-
-_MATCHING = {(1, 3), (2, 4), (3, 2), (4, 5), (5, 1), (6, 6), (7, 8), (8, 7), (9, 9), (10, 10), (11, 11)}
-_NAME_TYPE = [
-    "" if (kind, meta) in _MATCHING else f',"name_type":"{NAME_TYPES[kind]}"'
-    for kind in range(len(NAME_TYPES))
-    for meta in range(len(META_TYPES))
-]
-"""By name type × 12 + inode type: what is added to a line where the two do not say the same."""
-
-_ADD_META = ctypes.PYFUNCTYPE(ctypes.c_uint8, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64)
-
-
-class Progress:
-    """Where a walk is, in memory that the parent process can see: directory, entry in it (−1: opening it)."""
-
-    def __init__(self, cells: memoryview) -> None:
-        self.cells = cells
-        """Signed 64-bit numbers: inode of the directory, index of the entry."""
-
-
-class _Level:
-    """A directory on the way from the root to where the walk is."""
-
-    __slots__ = ("count", "directory", "exact", "index", "inode", "names", "orphan", "path", "pointer", "raw")
-
-    def __init__(self, pointer: int, inode: int, path: str, exact: bytes | None, *, orphan: bool) -> None:
-        self.pointer = pointer
-        self.inode = inode
-        self.path = path
-        self.exact = exact
-        """The bytes of the path, where they are not what ``path`` encodes to."""
-        self.orphan = orphan
-        self.directory = Directory.from_address(pointer)
-        self.names: int = self.directory.names or 0
-        self.count: int = self.directory.names_used if self.names else 0
-        self.raw = ctypes.string_at(self.names, self.count * NAME.size) if self.count else b""
-        self.index = 0
+_DEEP = 64
+_LONGEST_PATH = 65_536
+_TIMES_2 = Metadata.time2.offset
+_WORD = NAME.size // 8
+_NAME_AT, _ADDRESS_AT, _KIND_AT, _FLAGS_AT = 1, 5, NAME.size // 4 - 2, NAME.size // 4 - 1
+"""Where in a ``TSK_FS_NAME`` the name and the inode are (in words of 8), type and flags (of 4)."""
 
 
 class Walk:
-    """One walk over a file system. ``emit`` gets each line (without a line end); ``report`` gets (inode, path, why)
-    of every directory that could not be read. ``skip`` names entries, as (directory inode, index), that killed an
-    earlier worker: they are passed over (index −1: the directory is not opened). With ``body`` the lines are those of
-    a body file, their paths beginning with it."""
+    """One walk over a file system. ``emit`` gets lines (without line ends); ``report`` gets (inode, path, why) of every
+    directory that could not be read.
+
+    ``skip`` names entries, as (directory inode, index), that killed an earlier worker: they are passed over (index −1:
+    the directory is not opened). ``careful`` are directories in which one died that was loading a batch: their entries
+    are loaded one by one. With ``deleted`` only entries that are not allocated are given. With ``singly`` the lines of
+    each entry are given by themselves, while the progress shows that entry: for whoever looks into its content.
+    """
 
     def __init__(
         self,
         fs: TskFileSystem,
         partition: int,
         partition_offset: int,
-        emit: Callable[[str], None],
+        emit: Callable[[Sequence[str]], None],
         report: Callable[[int, str, str], None],
         progress: Progress,
         skip: frozenset[tuple[int, int]] = frozenset(),
+        careful: frozenset[int] = frozenset(),
         *,
         recovery: bool = True,
         recurse: bool = True,
         orphans: bool = True,
-        body: str | None = None,
+        deleted: bool = False,
+        singly: bool = False,
+        rendering: Rendering | None = None,
     ) -> None:
         self._fs = fs
         self._lib = fs.lib
-        self._plain = emit
-        self._emit = emit if body is None else self._emit_body
+        self._emit = emit
         self._report = report
-        self._progress = progress
+        self._cells = progress.cells
         self._skip = skip
+        self._careful = careful | {inode for inode, _ in skip}
         self._recurse = recurse
         self._hunt = orphans
-        self._body = body
+        self._deleted = deleted
+        self._singly = singly
+        self._rendering: Rendering = rendering or JsonLines(partition, partition_offset)
         self._head = f'{{"partition":{partition},"partition_offset":{partition_offset},"path":'
         self._judge = RecoveryJudge(fs) if recovery else None
-        self._add_meta = _ADD_META(fs.info.file_add_meta)
-        pointer = self._lib.fs_file_alloc(fs.pointer)
-        if not pointer:
-            raise MemoryError("no memory for a file handle")
-        self._file: int = pointer
-        self._handle = memoryview((ctypes.c_uint64 * 4).from_address(pointer)).cast("B").cast("Q")
+        self._slots = FileSlots(fs)
+        self._ntfs = NtfsStreams() if fs.is_ntfs else None
         self._orphans = fs.info.last_inum
         self._list = fs.pointer + type(fs.info).list_inum_named.offset
         self._named_recorded = bool(fs.info.list_inum_named)
+        self._stack: list[Level] = []
+        self._on_way: set[int] = set()
 
     def run(self, start: int | None = None, path: str = "/", exact: bytes | None = None) -> None:
         """Walk from the root (or a directory's inode, whose path with a slash at the end is given) to the end."""
-        fs, lib = self._fs, self._lib
+        fs, lib, stack = self._fs, self._lib, self._stack
         root = fs.info.root_inum if start is None else start
         if start is None and not self._named_recorded:
             # The library hunts orphans by asking which inodes had a name: it would walk everything once more to know.
             # Inode 0 is never a file; with it the list exists from now on, and the walk below fills it.
             lib.list_add(self._list, 0)
-        cells = self._progress.cells
-        stack: list[_Level] = []
-        on_way: set[int] = set()
-        self._enter(stack, on_way, root, path, exact, orphan=root == self._orphans)
+        self._enter(root, path, exact, orphan=root == self._orphans)
         if not stack and start is None and self._recurse and self._hunt:
             # Without its root a file system still has inodes; the library finds those that no name leads to.
-            self._emit(
-                self._without_metadata("/$OrphanFiles", None, self._orphans, _VIRTUAL_DIRECTORY, 1, orphan=False)
-            )
-            self._enter(stack, on_way, self._orphans, "/$OrphanFiles/", None, orphan=True)
+            lines: list[str] = []
+            found = self._without_metadata("/$OrphanFiles", None, self._orphans, _VIRTUAL_DIRECTORY, 1, orphan=False)
+            self._add(lines, found)
+            self._emit(lines)
+            self._enter(self._orphans, "/$OrphanFiles/", None, orphan=True)
         while stack:
             level = stack[-1]
-            if level.index >= level.count:
+            if level.pieces:
+                index, made, folder = level.pieces.pop()
+                if made:
+                    self._cells[0], self._cells[1] = level.inode, index
+                    self._emit(made)
+                if folder is not None:
+                    self._go_into(level, folder)
+            elif level.index < level.count:
+                self._batch(level)
+            else:
                 lib.fs_dir_close(level.pointer)
-                on_way.discard(level.inode)
+                self._on_way.discard(level.inode)
                 stack.pop()
-                continue
-            cells[0] = level.inode
-            self._entries(level, stack, on_way, cells)
-        self._drop_meta()
-        self._handle[1] = 0
-        lib.fs_file_close(self._file)
+        self._slots.close()
 
-    def _emit_body(self, text: str) -> None:
-        for line in body_of_entry(json.loads(text), self._body or ""):
-            self._plain(line)
+    def _go_into(self, level: Level, folder: Folder) -> None:
+        if folder.address in self._on_way:
+            self._report(folder.address, folder.path, "a folder that contains itself: not entered again")
+            return
+        orphan = level.orphan or folder.address == self._orphans
+        below = None if folder.exact is None else folder.exact + b"/"
+        self._enter(folder.address, folder.path + "/", below, orphan=orphan)
 
-    def _enter(
-        self, stack: list[_Level], on_way: set[int], inode: int, path: str, exact: bytes | None, *, orphan: bool
-    ) -> None:
-        cells = self._progress.cells
-        cells[0], cells[1] = inode, -1
-        if (inode, -1) in self._skip:
+    def _enter(self, inode: int, path: str, exact: bytes | None, *, orphan: bool) -> None:
+        cells = self._cells
+        cells[0], cells[1] = inode, OPENING
+        if (inode, OPENING) in self._skip:
             self._report(inode, path, "the library crashed or hung on this directory: it was passed over")
             return
-        if len(stack) >= _MOST_DEPTH:
+        if len(self._stack) >= _MOST_DEPTH:
             self._report(inode, path, f"deeper than {_MOST_DEPTH} folders: not entered")
+            return
+        if len(path) > _LONGEST_PATH:
+            self._report(inode, path[:200] + "…", f"a path of more than {_LONGEST_PATH} characters: not entered")
             return
         pointer = self._lib.fs_dir_open_meta(self._fs.pointer, inode)
         if not pointer:
             self._report(inode, path, self._lib.take_error())
             return
-        stack.append(_Level(pointer, inode, path, exact, orphan=orphan))
-        on_way.add(inode)
+        self._stack.append(Level(pointer, inode, path, exact, orphan=orphan))
+        self._on_way.add(inode)
 
-    def _drop_meta(self) -> None:
-        if self._handle[2]:
-            self._lib.fs_meta_close(self._handle[2])
-            self._handle[2] = 0
+    def _batch(self, level: Level) -> None:
+        """Load the next entries of a directory and make their lines."""
+        start, size = level.index, NAME.size
+        count = min(SLOTS if len(self._stack) < _DEEP else 1, level.count - start)
+        level.index = start + count
+        raw = level.raw[start * size : level.index * size]
+        words, numbers = raw.cast("Q"), raw.cast("i")
+        pointers = words[_NAME_AT::_WORD].tobytes()
+        names = [name or b"" for name in (ctypes.c_char_p * count).from_buffer_copy(pointers)]
+        addresses: list[int] = words[_ADDRESS_AT::_WORD].tolist()
+        kinds: list[int] = numbers[_KIND_AT :: 2 * _WORD].tolist()
+        flags: list[int] = numbers[_FLAGS_AT :: 2 * _WORD].tolist()
+        self._cells[0] = level.inode
+        metas: Sequence[Meta] | None = None
+        if level.inode not in self._careful and all(addresses):
+            self._cells[1] = IN_BATCH
+            metas = self._slots.load(level.names + start * size, addresses)
+        if metas is None:
+            singly_loaded = self._one_by_one(level, start, names, addresses, kinds, flags)
+            self._collect(level, start, [], singly_loaded, loaded=False)
+            return
+        entries = zip(range(start, level.index), names, addresses, kinds, flags, metas, strict=True)
+        self._collect(level, start, self._plain(level, names, addresses, kinds, flags, metas), entries, loaded=True)
 
-    def _entries(self, level: _Level, stack: list[_Level], on_way: set[int], cells: memoryview) -> None:
-        """Emit the entries of a directory until one is a directory to go into, or the end."""
-        fs, handle, skip = self._fs, self._handle, self._skip
-        add_meta, fs_pointer, file, orphans = self._add_meta, fs.pointer, self._file, self._orphans
-        string_at, unpack = ctypes.string_at, META.unpack_from
-        seen, view = 0, memoryview(b"")
-        plain, body, special = self._plain, self._body, level.orphan or fs.is_ntfs
-        is_ntfs, emit, head, prefix, times = fs.is_ntfs, self._emit, self._head, level.path, rfc3339_json
-        start = level.index
-        for index, (_, name_at, address, _, kind, flags) in enumerate(
-            NAME.iter_unpack(memoryview(level.raw)[start * NAME.size :]), start
-        ):
+    def _plain(
+        self,
+        level: Level,
+        names: list[bytes],
+        addresses: list[int],
+        kinds: list[int],
+        flags: list[int],
+        metas: Sequence[Meta],
+    ) -> Texts:
+        """Make the lines of all plain entries of a batch; empty where not all are allocated and have decent names."""
+        if level.exact is not None or level.orphan or self._deleted or flags.count(_ALLOCATED) != len(flags):
+            return []
+        types = [meta[3] for meta in metas]
+        if min(kinds) < 0 or max(kinds) >= len(NAME_TYPES) or min(types) < 0 or max(types) >= len(META_TYPES):
+            return []
+        try:
+            texts = b"\0".join(names).decode().split("\0")
+        except UnicodeDecodeError:
+            return []
+        self._rendering.enter(level.path)
+        if self._ntfs is None:
+            made = self._rendering.plain(texts, addresses, kinds, metas)
+        else:
+            files = [self._ntfs.of(more) for more in self._slots.more(len(names))]
+            made = self._rendering.streams(texts, addresses, kinds, metas, files)
+        dots = "." in texts or ".." in texts
+        for index, meta in enumerate(metas):
+            if meta[1] & _UNALLOCATED or meta[3] == _LINK or (dots and texts[index] in (".", "..")):
+                made[index] = None
+        return made
+
+    def _one_by_one(
+        self, level: Level, start: int, names: list[bytes], addresses: list[int], kinds: list[int], flags: list[int]
+    ) -> Iterator[tuple[int, bytes, int, int, int, Meta | None]]:
+        cells, at = self._cells, level.names
+        for index, (name, address, kind, flag) in enumerate(zip(names, addresses, kinds, flags, strict=True), start):
             cells[1] = index
-            name = string_at(name_at) if name_at else b""
-            if name in _DOTS and not is_ntfs:
+            if (level.inode, index) in self._skip:
+                path = level.path + name.decode("utf-8", "replace")
+                self._report(address, path, "the library crashed or hung on it")
                 continue
-            if skip and (level.inode, index) in skip:
-                self._report(address, prefix + name.decode("utf-8", "replace"), "the library crashed or hung on it")
+            wanted = bool(address or flag & _ALLOCATED)
+            yield index, name, address, kind, flag, self._slots.load_one(at + index * NAME.size, address, wanted=wanted)
+
+    def _collect(
+        self,
+        level: Level,
+        start: int,
+        made: Texts,
+        entries: Iterable[tuple[int, bytes, int, int, int, Meta | None]],
+        *,
+        loaded: bool,
+    ) -> None:
+        """Put the lines of a batch together, up to each folder that is to be gone into.
+
+        ``made`` are the lines of plain entries, if any; entries are (index, name, inode, type, flags, metadata), all
+        ``loaded`` or each when its turn comes.
+        """
+        dots_wanted, recurse = self._ntfs is not None, self._recurse
+        self._rendering.enter(level.path)
+        pieces: list[Piece] = []
+        singly, index = self._singly, start
+        lines: list[str] = []
+        ready = iter(made) if made else repeat(None)
+        for text, (index, name, address, kind, flags, meta) in zip(ready, entries, strict=False):
+            if text:
+                lines.append(text)
+            elif text is not None:
+                pass  # it has no times, so no event
+            elif name in _DOTS and not dots_wanted:
                 continue
-            handle[1] = level.names + index * NAME.size
-            if address or flags & _ALLOCATED:
-                if add_meta(fs_pointer, file, address):
-                    self._drop_meta()
-            elif handle[2]:
-                self._drop_meta()
-            meta = handle[2]
-            exact = level.exact
-            try:
-                path = prefix + name.decode()
-                if exact is not None:
-                    exact += name
-            except UnicodeDecodeError:
-                path = prefix + name.decode("utf-8", "replace")
-                exact = (prefix.encode() if exact is None else exact) + name
-            if not meta:
-                emit(self._without_metadata(path, exact, address, kind, flags, orphan=level.orphan))
-                continue
-            if meta != seen:
-                # The library reuses the structure for the next entry: one view serves a whole folder.
-                seen, view = meta, memoryview((ctypes.c_char * META.size).from_address(meta))
-            _, meta_flags, _, meta_type, mode, _, length, uid, gid, m, mn, a, an, c, cn, b, bn = unpack(view)
-            if (
-                flags != _ALLOCATED
-                or meta_flags & _UNALLOCATED
-                or exact is not None
-                or special
-                or meta_type == _LINK
-                or not (0 <= kind < 12 and 0 <= meta_type < 12)
-            ):
-                self._remarkable(level, path, exact, name, address, kind, flags, meta)
-                if meta_flags & _UNALLOCATED:
-                    self._lib.list_add(self._list, address)
-            elif body is None:
-                modified = times(m, mn)
-                accessed = modified if a == m and an == mn else times(a, an)
-                changed = modified if c == m and cn == mn else times(c, cn)
-                emit(
-                    f'{head}{quoted(path)},"inode":{address},"type":"{META_TYPES[meta_type]}","size":{length},'
-                    f'"allocated":true,"mtime":{modified},"atime":{accessed},"ctime":{changed},'
-                    f'"crtime":{times(b, bn)},"mode":"{mode & 0o7777:04o}","uid":{uid},"gid":{gid},"stream":null'
-                    f"{_NAME_TYPE[kind * 12 + meta_type]}}}"
-                )
             else:
-                plain(
-                    f"0|{body}{path[1:].translate(SANITIZED)}|{address}|{_letters(kind, meta_type, mode & 0o7777)}|"
-                    f"{uid}|{gid}|{length}|{a}|{m}|{c}|{b}"
-                )
+                self._single(level, lines, index - start if loaded else 0, name, address, kind, flags, meta)
             if (
-                self._recurse
-                and meta_type in _META_DIRECTORIES
+                recurse
+                and meta is not None
+                and meta[3] in _META_DIRECTORIES
                 and kind in _NAME_DIRECTORIES
-                and (flags & _ALLOCATED or meta_flags & _UNALLOCATED)
+                and (flags & _ALLOCATED or meta[1] & _UNALLOCATED)
                 and name not in _DOTS
-                and (self._hunt or address != orphans)
+                and (self._hunt or address != self._orphans)
             ):
-                if address in on_way:
-                    self._report(address, path, "a folder that contains itself: not entered again")
-                    continue
-                level.index = index + 1
-                below = exact + b"/" if exact is not None else None
-                self._enter(stack, on_way, address, path + "/", below, orphan=level.orphan or address == orphans)
-                return
-        level.index = level.count
+                pieces.append((index, lines, Folder(address, *level.path_of(name))))
+                lines = []
+            elif singly:
+                pieces.append((index, lines, None))
+                lines = []
+        pieces.append((index, lines, None))
+        pieces.reverse()
+        level.pieces = pieces
+
+    def _single(
+        self,
+        level: Level,
+        lines: list[str],
+        slot: int,
+        name: bytes,
+        address: int,
+        kind: int,
+        flags: int,
+        meta: Meta | None,
+    ) -> None:
+        path, exact = level.path_of(name)
+        if meta is None:
+            self._add(lines, self._without_metadata(path, exact, address, kind, flags, orphan=level.orphan))
+        else:
+            self._remarkable(level, lines, path, exact, name, address, kind, flags, meta, slot)
+
+    def _add(self, lines: list[str], text: str) -> None:
+        if not self._deleted or '"allocated":false' in text:
+            lines += self._rendering.converted(text)
 
     def _without_metadata(
         self, path: str, exact: bytes | None, address: int, kind: int, flags: int, *, orphan: bool
@@ -272,48 +307,52 @@ class Walk:
 
     def _remarkable(
         self,
-        level: _Level,
+        level: Level,
+        lines: list[str],
         path: str,
         exact: bytes | None,
         name: bytes,
         address: int,
         kind: int,
         flags: int,
-        meta: int,
+        meta: Meta,
+        slot: int,
     ) -> None:
-        """Emit an entry that is deleted, an orphan, a link, has streams, or a name that is not UTF-8."""
-        _, meta_flags, _, meta_type, mode, _, length, uid, gid, m, mn, a, an, c, cn, b, bn = META.unpack(
-            ctypes.string_at(meta, META.size)
-        )
+        """Make the lines of an entry that is deleted, an orphan, a link, has streams, or a name that is not UTF-8."""
+        _, meta_flags, _, meta_type, mode, _, length, uid, gid, m, mn, a, an, c, cn, b, bn = meta
+        if meta_flags & _UNALLOCATED:
+            self._lib.list_add(self._list, address)
         allocated = bool(flags & _ALLOCATED)
+        if allocated and self._deleted:
+            return
         shown = META_TYPES[meta_type] if 0 <= meta_type < len(META_TYPES) else "unknown"
         if not allocated and meta_flags & _ALLOCATED and 0 <= kind < len(NAME_TYPES):
             shown = NAME_TYPES[kind]
         times = f'"mtime":{rfc3339_json(m, mn)},"atime":{rfc3339_json(a, an)},"ctime":{rfc3339_json(c, cn)},"crtime":'
         times += f'{rfc3339_json(b, bn)},"mode":"{mode & 0o7777:04o}","uid":{uid},"gid":{gid},"stream":'
-        link = Metadata.from_address(meta).link if meta_type == _LINK else None
+        link = self._slots.metadata(slot).link if meta_type == _LINK else None
         target = f',"link_target":{quoted(ctypes.string_at(link).decode("utf-8", "replace"))}' if link else ""
-        name_type = NAME_TYPES[kind] if 0 <= kind < len(NAME_TYPES) else "unknown"
-        meta_name = META_TYPES[meta_type] if 0 <= meta_type < len(META_TYPES) else "unknown"
-        tail = "" if name_type == meta_name else f',"name_type":"{name_type}","inode_type":"{meta_name}"'
-        tail += _path_hex(exact) + (_ORPHAN if level.orphan else "") + target
-        tail += f',"metadata_allocated":{"true" if meta_flags & _ALLOCATED else "false"}'
-        rows, own_times = self._rows(name, meta, meta_type)
+        tail = name_type(kind, meta_type) + _path_hex(exact) + (_ORPHAN if level.orphan else "") + target
+        if self._fs.is_ntfs or not allocated or not meta_flags & _ALLOCATED:
+            tail += f',"metadata_allocated":{"true" if meta_flags & _ALLOCATED else "false"}'
+        file = self._slots.files[slot]
+        rows, own_times = self._rows(name, slot, meta_type)
         for stream in rows:
             size = length if stream is None else stream.size
             attribute = "" if stream is None or not self._fs.is_ntfs else f',"attribute":"{stream.attribute}"'
             recovery = ""
             if self._judge is not None and (not allocated or meta_flags & _UNALLOCATED):
-                verdict = self._judge.of(self._file, stream, meta_flags, length)
+                verdict = self._judge.of(file, stream, meta_flags, length)
                 recovery = f',"recovery":"{verdict.value}"'
-            self._emit(
+            self._add(
+                lines,
                 f'{self._head}{quoted(path)},"inode":{address},"type":"{shown}","size":{size},'
                 f'"allocated":{"true" if allocated else "false"},{times}{_stream_name(stream)}{attribute}{tail}'
-                f"{own_times}{recovery}}}"
+                f"{own_times}{recovery}}}",
             )
             own_times = ""
 
-    def _rows(self, name: bytes, meta: int, meta_type: int) -> tuple[list[Stream | None], str]:
+    def _rows(self, name: bytes, slot: int, meta_type: int) -> tuple[list[Stream | None], str]:
         """The streams that get a line each, as ``fls`` has it, and the times of NTFS's $FILE_NAME as JSON."""
         if not self._fs.is_ntfs:
             return [None], ""
@@ -321,7 +360,7 @@ class Walk:
         rows: list[Stream | None] = []
         printed = False
         times = ""
-        for stream in self._fs.streams(self._file):
+        for stream in self._fs.streams(self._slots.files[slot]):
             if stream.type == NTFS_DATA:
                 printed = True
                 if not (meta_type == 2 and name == b".."):
@@ -331,15 +370,10 @@ class Walk:
                 if not dot:
                     rows.append(stream)
             elif stream.type == NTFS_FILE_NAME and not times and not dot:
-                times = _file_name_times(meta, stream)
+                times = _file_name_times(ctypes.addressof(self._slots.metadata(slot)), stream)
         if not printed and not dot:
             rows.append(None)
         return rows, times
-
-
-@lru_cache(maxsize=4096)
-def _letters(kind: int, meta_type: int, mode: int) -> str:
-    return f"{NAME_LETTERS[NAME_TYPES[kind]]}/{mode_text(NAME_LETTERS[META_TYPES[meta_type]], mode)}"
 
 
 _ORPHAN = ',"orphan":true'
@@ -356,11 +390,5 @@ def _stream_name(stream: Stream | None) -> str:
 
 
 def _file_name_times(meta: int, stream: Stream) -> str:
-    raw = ctypes.string_at(meta + _META_END, META_TIMES_2.size)
-    b, bn, m, mn, a, an, c, cn, number = META_TIMES_2.unpack(raw)
-    if number != stream.id:
-        return ""
-    return (
-        f',"file_name_times":{{"attribute":"{stream.attribute}","size":{stream.size},"mtime":{rfc3339_json(m, mn)},'
-        f'"atime":{rfc3339_json(a, an)},"ctime":{rfc3339_json(c, cn)},"crtime":{rfc3339_json(b, bn)}}}'
-    )
+    *times, number = META_TIMES_2.unpack(ctypes.string_at(meta + _TIMES_2, META_TIMES_2.size))
+    return file_name_times_json((stream.attribute, stream.size, tuple(times))) if number == stream.id else ""

@@ -2,75 +2,79 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from forensiq.analysis.apfs import ApfsVolume
-from forensiq.analysis.body import body_of_entry
-from forensiq.analysis.file_system_error import FileSystemError
+from forensiq.analysis.apfs_sizes import SizedLines
+from forensiq.analysis.forms import rendering_of
+from forensiq.analysis.levels import Progress
 from forensiq.analysis.native.base import NativeFileSystem
 from forensiq.analysis.native.walk import NativeWalk
 from forensiq.analysis.session import Request, Session
-from forensiq.analysis.walk import Progress, Walk
+from forensiq.analysis.tsk import TskFileSystem
+from forensiq.analysis.walk import Walk
 
-__all__ = ["run_walk", "walker"]
+__all__ = ["run_walk", "walker", "walker_in_batches"]
 
 
 def walker(session: Session, request: Request, emit: Callable[[str], None]) -> Walk | NativeWalk:
     """Return the walk that a request asks for; ``emit`` gets every line that is not filtered or dropped."""
+
+    def each(lines: Sequence[str]) -> None:
+        for text in lines:
+            for line in text.split("\n"):
+                emit(line)
+
+    return walker_in_batches(session, request, each, singly=True)
+
+
+def walker_in_batches(
+    session: Session, request: Request, emit: Callable[[Sequence[str]], None], *, singly: bool = False
+) -> Walk | NativeWalk:
+    """As :func:`walker`, but for many lines at once; those of one entry may come as one text."""
     session.cells[0] = session.cells[1] = session.cells[2] = 0
     channel = session.channel
     drop = int(request.get("drop", 0))
-    only_deleted = bool(request.get("deleted"))
-    made = 0
 
-    def filtered(text: str) -> None:
-        nonlocal made
-        if only_deleted and '"allocated":false' not in text:
-            return
-        made += 1
-        if made > drop:
-            emit(text)
+    def behind(lines: Sequence[str]) -> None:
+        nonlocal drop
+        single = "\n".join(lines).split("\n")
+        left, drop = single[drop:], max(0, drop - len(single))
+        if left:
+            emit(left)
 
     def report(inode: int, path: str, why: str) -> None:
         channel.report(inode=inode, path=path, message=why)
 
     fs = session.file_system(request)
-    given = filtered if drop or only_deleted else emit
+    given = behind if drop else emit
     place = int(request["partition"]), int(request["offset"])
     skip = frozenset((int(inode), int(index)) for inode, index in request.get("skip", ()))
-    recurse, body = bool(request.get("recurse", True)), request.get("body")
+    rendering = rendering_of(request, *place)
+    if isinstance(fs, TskFileSystem) and fs.apfs is not None:
+        rendering = SizedLines(fs.apfs, rendering)
+    recurse, deleted = bool(request.get("recurse", True)), bool(request.get("deleted"))
     if isinstance(fs, NativeFileSystem):
-        return NativeWalk(fs, *place, given, report, session.cells, skip, recurse=recurse, body=body)
-    recovery = bool(request.get("recovery", True))
-    orphans = bool(request.get("orphans", True))
-    moved = Progress(session.cells)
-    if fs.apfs is not None:
-        given, body = _with_sizes(fs.apfs, given, body), None
+
+        def one(text: str) -> None:
+            if not deleted or '"allocated":false' in text:
+                given(rendering.converted(text))
+
+        return NativeWalk(fs, *place, one, report, session.cells, skip, recurse=recurse)
     return Walk(
-        fs, *place, given, report, moved, skip, recurse=recurse, recovery=recovery, orphans=orphans, body=body
-    )  # fmt: skip
-
-
-def _with_sizes(volume: ApfsVolume, emit: Callable[[str], None], body: str | None) -> Callable[[str], None]:
-    """Give compressed files of APFS the size of their content; The Sleuth Kit tells 0 of them."""
-
-    def sized(text: str) -> None:
-        if '"type":"file","size":0,' in text:
-            entry = json.loads(text)
-            with contextlib.suppress(FileSystemError):
-                size = volume.size(entry["inode"]) if entry["allocated"] else 0
-                if size:
-                    head, _, tail = text.rpartition('"type":"file","size":0,')
-                    text = f'{head}"type":"file","size":{size},{tail}'
-        if body is None:
-            emit(text)
-        else:
-            for line in body_of_entry(json.loads(text), body):
-                emit(line)
-
-    return sized
+        fs,
+        *place,
+        given,
+        report,
+        Progress(session.cells),
+        skip,
+        frozenset(map(int, request.get("careful", ()))),
+        recovery=bool(request.get("recovery", True)),
+        recurse=recurse,
+        orphans=bool(request.get("orphans", True)),
+        deleted=deleted,
+        singly=singly,
+        rendering=rendering,
+    )
 
 
 def run_walk(session: Session, request: Request, walk: Walk | NativeWalk) -> None:

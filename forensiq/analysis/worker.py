@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,7 +22,7 @@ from forensiq.analysis.requested import RequestedMedium
 from forensiq.analysis.sandbox import enter_sandbox
 from forensiq.errors import ForensiqError
 from forensiq.images.base import EvidenceImage
-from forensiq.streams.frames import ENTRIES_DONE, FrameKind, FrameWriter, SharedCells
+from forensiq.streams.frames import ENTRIES_DONE, LARGEST_FRAME, FrameKind, FrameWriter, SharedCells
 
 __all__ = ["Channel", "main"]
 
@@ -43,8 +43,8 @@ class Channel:
         self._done = 0
         self._weight = 0
         self._lines: list[str] = []
-        self.as_text = False
-        """Whether lines are plain text (UTF-8), not JSON (ASCII)."""
+        self.kind = FrameKind.LINES
+        """What the lines are."""
 
     def send(self, kind: FrameKind, payload: bytes | memoryview = b"") -> None:
         """Send one frame, after what was held back."""
@@ -56,9 +56,14 @@ class Channel:
         self.send(kind, json.dumps(value).encode("ascii"))
 
     def line(self, text: str) -> None:
-        """Send a line of JSON, with others."""
-        self._lines.append(text)
-        if len(self._lines) >= _BATCH:
+        """Send a line, with others."""
+        self.lines((text,))
+
+    def lines(self, lines: Sequence[str]) -> None:
+        """Send lines, with others."""
+        held = self._lines
+        held += lines
+        if len(held) >= _BATCH:
             self.flush_lines()
 
     def entry_done(self, number: int, lines: list[str], weight: int) -> None:
@@ -74,16 +79,29 @@ class Channel:
 
     def flush_lines(self) -> None:
         """Send what was held back."""
-        if self._lines:
-            self._lines.append("")
-            joined = "\n".join(self._lines)
-            self._lines.clear()
-            if self.as_text:
-                self._out.send(FrameKind.TEXT, joined.encode("utf-8", "replace"))
+        held, self._lines = self._lines, []
+        if held:
+            payload = self._encoded(held)
+            if len(payload) <= LARGEST_FRAME:
+                self._out.send(self.kind, payload)
             else:
-                self._out.send(FrameKind.LINES, joined.encode("ascii"))
+                self._one_by_one(held)
         self._cells[ENTRIES_DONE] = self._done
         self._weight = 0
+
+    def _encoded(self, lines: Sequence[str]) -> bytes:
+        text = "\n".join(lines) + "\n"
+        return text.encode("ascii") if self.kind is FrameKind.LINES else text.encode("utf-8", "replace")
+
+    def _one_by_one(self, lines: Sequence[str]) -> None:
+        """Send lines alone; one that is longer than a frame may be becomes a report."""
+        for line in lines:
+            payload = self._encoded((line,))
+            if len(payload) <= LARGEST_FRAME:
+                self._out.send(self.kind, payload)
+            else:
+                facts = {"path": line[:200], "message": "its path is too long to be listed"}
+                self._out.send(FrameKind.REPORT, json.dumps(facts).encode("ascii"))
 
     def forget_done(self) -> None:
         """Count entries anew: another question is answered now."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -18,6 +17,7 @@ from forensiq.errors import ExitCode, UsageError
 from forensiq.model.finding import Severity
 from forensiq.model.jsonable import to_json
 from forensiq.model.listing import FileEntry, Recovery
+from forensiq.model.listing_text import SIGNS, listing_row
 from forensiq.procedures.catalogue import open_listing
 from forensiq.procedures.listing import Listing, entries_of
 from forensiq.procedures.partitions import image_reference
@@ -25,8 +25,6 @@ from forensiq.procedures.second_opinion import second_opinion
 
 __all__ = ["command"]
 
-_SIGNS = {"directory": "d", "symlink": "l", "file": "-", "virtual_directory": "V", "virtual_file": "V", "fifo": "p",
-          "socket": "s", "character_device": "c", "block_device": "b", "whiteout": "w"}  # fmt: skip
 _STATES = {
     Recovery.RECOVERABLE: "deleted, recoverable",
     Recovery.PARTLY_OVERWRITTEN: "deleted, partly overwritten",
@@ -66,15 +64,14 @@ def command(
         raise UsageError("a catalogue keeps whole listings", hint="add -r and leave out PATH, or leave out --catalogue")
     reference = image_reference(image, image_format=image_format, sector_size=sector_size, segments_in=segments_in)
     with open_listing(reference, partition=partition, catalogue=catalogue) as listing:
-        batches = listing.batches(path, recurse=recursive, deleted=deleted)
         if run.json:
             # Lines are checked to be plain ASCII JSON where they come in; they are passed on as they are.
             sys.stdout.flush()
-            for batch in batches:
+            for batch in listing.batches(path, recurse=recursive, deleted=deleted):
                 sys.stdout.buffer.write(batch)
             sys.stdout.buffer.flush()
         else:
-            _show(run, listing, (entry for batch in batches for entry in entries_of(batch)))
+            _Page(run, listing).show(path, recurse=recursive, deleted=deleted)
         differ = second and _compare(run, listing)
         code = tell_rest(run, listing)
         return ExitCode.VERIFICATION if differ else code
@@ -101,32 +98,64 @@ def _compare(run: Run, listing: Listing) -> bool:
     return bool(weighty)
 
 
-def _show(run: Run, listing: Listing, entries: Iterable[FileEntry]) -> None:
-    names = {
-        fs.volume.index: (fs.volume.contents[0].name if fs.volume.contents else "file system")
-        for fs in listing.file_systems
-    }
-    current: int | None = None
-    shown = gone = 0
-    lines: list[str] = []
-    for entry in entries:
-        if entry.partition != current:
-            current = entry.partition
-            place = "Whole medium" if current == 0 else f"Partition {current}"
-            lines.append(f"{place} · {names.get(current, 'file system')} · from byte {entry.partition_offset:,}\n")
-        lines.append(_line(entry) + "\n")
-        shown += 1
-        gone += not entry.allocated
-        if len(lines) >= 500:
-            sys.stdout.write("".join(lines))
-            lines.clear()
-    sys.stdout.write("".join(lines))
-    sys.stdout.flush()
-    run.note(f"{count(shown, 'entry', 'entries')}, {gone:,} of them deleted")
+class _Page:
+    """Rows for people, with a heading for each partition and a count at the end."""
+
+    def __init__(self, run: Run, listing: Listing) -> None:
+        self._run = run
+        self._listing = listing
+        self._names = {
+            fs.volume.index: (fs.volume.contents[0].name if fs.volume.contents else "file system")
+            for fs in listing.file_systems
+        }
+        self._current: int | None = None
+        self._shown = self._gone = 0
+
+    def show(self, path: str | None, *, recurse: bool, deleted: bool) -> None:
+        if (path is None or not path.strip("/")) and not deleted:
+            for fs, batch in self._listing.rows(recurse=recurse):
+                if fs is None:
+                    self._entries(batch)
+                    continue
+                self._heading(fs.volume.index or 0, fs.volume.offset if fs.pool_offset is None else fs.pool_offset)
+                self._rows(batch)
+        else:
+            for batch in self._listing.batches(path, recurse=recurse, deleted=deleted):
+                self._entries(batch)
+        sys.stdout.flush()
+        self._run.note(f"{count(self._shown, 'entry', 'entries')}, {self._gone:,} of them deleted")
+
+    def _rows(self, batch: bytes) -> None:
+        """Rows that are plain go out as they are: they were checked to be printable where they came in."""
+        if batch.startswith(b"{") or b"\n{" in batch:
+            for row in batch.splitlines(keepends=True):
+                if row.startswith(b"{"):
+                    self._entries(row)
+                else:
+                    self._shown += 1
+                    sys.stdout.write(row.decode())
+            return
+        self._shown += batch.count(b"\n")
+        sys.stdout.write(batch.decode())
+
+    def _entries(self, batch: bytes) -> None:
+        lines: list[str] = []
+        for entry in entries_of(batch):
+            self._heading(entry.partition, entry.partition_offset)
+            lines.append(_line(entry) + "\n")
+            self._shown += 1
+            self._gone += not entry.allocated
+        sys.stdout.write("".join(lines))
+
+    def _heading(self, partition: int, offset: int) -> None:
+        if partition != self._current:
+            self._current = partition
+            place = "Whole medium" if partition == 0 else f"Partition {partition}"
+            sys.stdout.write(f"{place} · {self._names.get(partition, 'file system')} · from byte {offset:,}\n")
 
 
 def _line(entry: FileEntry) -> str:
-    sign = _SIGNS.get(entry.type, "?")
+    sign = SIGNS.get(entry.type, "?")
     size = "" if entry.size is None else f"{entry.size:,}"
     when = entry.mtime[:16].replace("T", " ") if entry.mtime else ""
     name = visible(entry.path) + (f":{visible(entry.stream)}" if entry.stream else "")
@@ -139,4 +168,4 @@ def _line(entry: FileEntry) -> str:
         name += "  [orphan]" if entry.orphan else "  [inode not allocated]"
     if entry.recovery is Recovery.NAME_ONLY:
         size = when = ""
-    return f"  {sign}{' ' if entry.allocated else '*'} {size:>13}  {when:16}  {name}"
+    return listing_row(sign, size, when, name, gone=not entry.allocated)

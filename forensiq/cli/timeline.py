@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import sys
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,7 +20,7 @@ from forensiq.cli.text import visible
 from forensiq.errors import ExitCode, UsageError
 from forensiq.procedures.catalogue import open_listing
 from forensiq.procedures.partitions import image_reference
-from forensiq.procedures.timeline import COLUMNS, Event, event_csv, event_json, sorted_events
+from forensiq.procedures.timeline import COLUMNS, KEY, EventForm, sorted_events
 
 __all__ = ["command"]
 
@@ -55,7 +57,6 @@ def command(
     reference = image_reference(image, image_format=image_format, sector_size=sector_size, segments_in=segments_in)
     chosen = form or ("jsonl" if run.json else "text")
     with open_listing(reference, partition=partition, catalogue=catalogue) as listing:
-        lines: Iterator[str]
         if chosen == "body":
             if path is not None:
                 raise UsageError("a body file is of whole partitions", hint="leave out PATH, or take --format csv")
@@ -64,35 +65,43 @@ def command(
             sys.stdout.buffer.flush()
             return tell_rest(run, listing)
         if chosen == "csv":
-            heading = ",".join(COLUMNS) + "\r\n"
-            lines = chain((heading,), (event_csv(event) for event in sorted_events(listing, path)))
-        elif chosen == "jsonl":
-            lines = (event_json(event) for event in sorted_events(listing, path))
-        else:
-            lines = (_text(event) for event in sorted_events(listing, path))
-        _write(lines)
+            sys.stdout.write(",".join(COLUMNS) + "\r\n")
+        _write(sorted_events(listing, EventForm(chosen), path), EventForm(chosen))
         return tell_rest(run, listing)
 
 
-def _write(lines: Iterator[str]) -> None:
-    out = sys.stdout.buffer
+def _write(batches: Iterable[list[bytes]], form: EventForm) -> None:
     sys.stdout.flush()
-    held: list[str] = []
-    for line in lines:
-        held.append(line)
-        if len(held) >= _AT_ONCE:
-            out.write("".join(held).encode("utf-8", "replace"))
-            held.clear()
-    out.write("".join(held).encode("utf-8", "replace"))
+    out = sys.stdout.buffer
+    end = b"\r\n" if form is EventForm.CSV else b"\n"
+    for batch in batches:
+        for start in range(0, len(batch), _AT_ONCE):
+            rows = [row[KEY:] for row in batch[start : start + _AT_ONCE]]
+            if form is not EventForm.JSON:
+                rows = [_rendered(row, form) if row.startswith(b"{") else row for row in rows]
+            out.write(end.join(rows) + end)
     out.flush()
 
 
-def _text(event: Event) -> str:
-    value = json.loads(event[2])
+def _rendered(row: bytes, form: EventForm) -> bytes:
+    """Return the row of an event that came as JSON: its name needs care."""
+    value = json.loads(row)
+    text = _csv(value) if form is EventForm.CSV else _text(value)
+    return text.encode("utf-8", "replace")
+
+
+def _csv(value: dict[str, Any]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow(["" if value.get(key) is None else value[key] for key in COLUMNS])
+    return out.getvalue()
+
+
+def _text(value: dict[str, Any]) -> str:
     name = visible(value["path"]) + (f":{visible(value['stream'])}" if value["stream"] else "")
     if value["source"] != "inode":
         name += f" ({value['source']})"
     if not value["allocated"]:
         name += "  [deleted]"
     size = "" if value["size"] is None else f"{value['size']:,}"
-    return f"{event[1][:19].replace('T', ' ')}  {value['activity']}  {size:>13}  {value['partition']}:{name}\n"
+    when = value["time"][:19].replace("T", " ")
+    return f"{when}  {value['activity']}  {size:>13}  {value['partition']}:{name}"

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forensiq.analysis.body import body_of_entry
-from forensiq.analysis.explorer import Loss
+from forensiq.analysis.events import EventForm, events_of_batch
+from forensiq.analysis.explorer import FileSystemRef, Loss
 from forensiq.analysis.opening import ImageRef, open_reference
 from forensiq.clock import rfc3339, utc_now
 from forensiq.errors import RecordFormatError, UsageError
@@ -82,6 +83,18 @@ class CatalogueListing(Listing):
             kept = [line for line in batch.splitlines(keepends=True) if b'"allocated":false' in line]
             if kept:
                 yield b"".join(kept)
+
+    def rows(self, *, recurse: bool = False) -> Iterator[tuple[FileSystemRef | None, bytes]]:
+        """As :meth:`Listing.rows`."""
+        if recurse:
+            return ((None, batch) for batch in self._all())
+        return super().rows(recurse=recurse)
+
+    def events(self, form: EventForm, path: str | None = None) -> Iterator[bytes]:
+        """As :meth:`Listing.events`."""
+        if path is not None and path.strip("/"):
+            return super().events(form, path)
+        return map(events_of_batch, self._all())
 
     def body(self, prefix: str = "/") -> Iterator[bytes]:
         """As :meth:`Listing.body`."""

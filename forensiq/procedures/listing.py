@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
+from forensiq.analysis.events import EventForm, events_of_batch
 from forensiq.analysis.explorer import Explorer, FileSystemRef, Loss, VolumeState, entries_of
 from forensiq.analysis.opening import ImageRef
 from forensiq.errors import UnsupportedContentError, UsageError
@@ -88,25 +90,45 @@ class Listing:
 
         A path that is a file gives its own entries. One that is nowhere is a :class:`~forensiq.errors.UsageError`.
         """
+        return self._batches(path, recurse=recurse, deleted=deleted, recovery=recovery)
+
+    def _batches(
+        self, path: str | None, *, recurse: bool, deleted: bool, recovery: bool, events: str | None = None
+    ) -> Iterator[bytes]:
         wanted = None if path is None or not path.strip("/") else path
+        walk = partial(self.explorer.walk, recurse=recurse, deleted=deleted, recovery=recovery, events=events)
         found = wanted is None
         for fs in self.file_systems:
             if wanted is None:
-                yield from self.explorer.walk(fs, recurse=recurse, deleted=deleted, recovery=recovery)
+                yield from walk(fs)
                 continue
             for entry in self.explorer.find(fs, wanted):
                 if entry.type not in _DIRECTORIES:
                     found = True
                     if not (deleted and entry.allocated):
-                        yield entry.to_line()
+                        yield entry.to_line() if events is None else events_of_batch(entry.to_line())
                 elif entry.stream is None:
                     found = True
-                    yield from self.explorer.walk(fs, recurse=recurse, deleted=deleted, recovery=recovery, start=entry)
+                    yield from walk(fs, start=entry)
                     break
         if not found:
             raise UsageError(
                 f"{path} is not in this image", hint="paths begin at the root of a partition, as in 'ls -r'"
             )
+
+    def rows(self, *, recurse: bool = False) -> Iterator[tuple[FileSystemRef | None, bytes]]:
+        """Yield what :meth:`batches` does for whole partitions, as rows for a terminal (UTF-8, printable).
+
+        A row that begins with ``{`` is the JSON of an entry whose name has to be escaped, or that is not plain; without
+        a file system all are.
+        """
+        for fs in self.file_systems:
+            for batch in self.explorer.walk(fs, recurse=recurse, rows=True):
+                yield fs, batch
+
+    def events(self, form: EventForm, path: str | None = None) -> Iterator[bytes]:
+        """Yield events of everything (or of what is at ``path``), not sorted, as batches of rows with their keys."""
+        return self._batches(path, recurse=True, deleted=False, recovery=True, events=form.value)
 
     def body(self, prefix: str = "/") -> Iterator[bytes]:
         """Yield a body file of everything, as ``fls -r -m PREFIX`` writes it, as batches of lines."""

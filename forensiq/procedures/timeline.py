@@ -1,97 +1,87 @@
 """When files were made, changed and read: rows sorted by time.
 
-Millions of rows are sorted outside of memory: sorted runs in temporary files, merged.
+The worker makes the rows and their keys; here they are sorted, and nothing of them is parsed. Millions of rows are
+sorted outside of memory: sorted runs in temporary files, merged a block at a time.
 """
 
 from __future__ import annotations
 
-import csv
-import heapq
-import io
-import json
-import re
 import tempfile
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TextIO
+from typing import BinaryIO
 
+from forensiq.analysis.events import COLUMNS, KEY, EventForm
 from forensiq.procedures.listing import Listing
 
-__all__ = ["COLUMNS", "Event", "event_csv", "event_json", "sorted_events"]
+__all__ = ["COLUMNS", "KEY", "EventForm", "sorted_events"]
 
-Event = tuple[str, str, str]
-"""Sort key (time with nine digits of fraction, then path), time as RFC 3339, and the row as JSON."""
-
-COLUMNS = ("time", "activity", "partition", "path", "stream", "inode", "size", "type", "mode", "uid", "gid",
-           "allocated", "recovery", "source")  # fmt: skip
-
-_RUN = 400_000
-_LETTERS = "macb"
-_TIMES = re.compile(r'"mtime":(null|"[^"]*"),"atime":(null|"[^"]*"),"ctime":(null|"[^"]*"),"crtime":(null|"[^"]*")')
-"""The times of an entry, and behind them those of its $FILE_NAME. Quotes inside names are escaped, so nothing that a
-name holds can look like this."""
+_RUN = 300_000
+_BLOCK = 4 << 20
+"""Bytes of a run that are in memory while runs are merged."""
 
 
-def sorted_events(listing: Listing, path: str | None = None) -> Iterator[Event]:
-    """Yield a row for each time of each stream, sorted by time; equal times of one stream are one row (``macb``)."""
+def sorted_events(
+    listing: Listing, form: EventForm, path: str | None = None, *, run_rows: int = _RUN
+) -> Iterator[list[bytes]]:
+    """Yield batches of rows, sorted by time, then by their text: a row for each time of each stream.
+
+    Equal times of one stream are one row (``macb``). A row is :data:`KEY` bytes by which it is sorted, then the row in
+    the form that was asked for, or, where that begins with ``{``, as JSON. At most ``run_rows`` rows are in memory,
+    besides a block of each run.
+    """
     with ExitStack() as stack:
-        runs: list[TextIO] = []
-        rows: list[str] = []
-        for batch in listing.batches(path, recurse=True):
-            for line in batch.decode("ascii").splitlines():
-                rows += _rows(line)
-            if len(rows) >= _RUN:
-                runs.append(_spill(stack, rows))
+        runs: list[_Run] = []
+        rows: list[bytes] = []
+        for batch in listing.events(form, path):
+            rows += batch.split(b"\n")[:-1]
+            if len(rows) >= run_rows:
+                rows.sort()
+                runs.append(_Run(stack, rows))
                 rows = []
         rows.sort()
-        merged = heapq.merge(rows, *runs) if runs else iter(rows)
-        for row in merged:
-            key, _, rest = row.rstrip("\n").partition("\t")
-            text, _, value = rest.partition("\t")
-            yield key, text, value
+        if not runs:
+            yield rows
+            return
+        runs.append(_Run(stack, rows))
+        del rows
+        yield from _merged(runs)
 
 
-def _spill(stack: ExitStack, rows: list[str]) -> TextIO:
-    rows.sort()
-    file: TextIO = stack.enter_context(tempfile.TemporaryFile(mode="w+", encoding="ascii", newline="\n"))  # noqa: SIM115
-    file.writelines(rows)
-    file.seek(0)
-    return file
+class _Run:
+    """Sorted rows in a temporary file, of which the next block is in :attr:`rows`."""
+
+    def __init__(self, stack: ExitStack, rows: list[bytes]) -> None:
+        self._file: BinaryIO = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        self._file.writelines(row + b"\n" for row in rows)
+        self._file.seek(0)
+        self.rows: list[bytes] = []
+        self.more = True
+        self.fill()
+
+    def fill(self) -> None:
+        """Read the next block, where there is none."""
+        if not self.rows and self.more:
+            self.rows = [line[:-1] for line in self._file.readlines(_BLOCK)]
+            self.more = bool(self.rows)
+
+    def take(self, last: bytes) -> list[bytes]:
+        """Give away the rows up to ``last``."""
+        count = bisect_right(self.rows, last)
+        taken, self.rows = self.rows[:count], self.rows[count:]
+        return taken
 
 
-def _rows(line: str) -> list[str]:
-    rows: list[str] = []
-    for source, match in zip(("inode", "$FILE_NAME"), _TIMES.finditer(line), strict=False):
-        m, a, c, b = match.groups()
-        if m == a == c and m == b:
-            # The usual case in a tree that was copied or unpacked at once.
-            if m != "null":
-                rows.append(_row(m, "macb", source, line))
-            continue
-        letters: dict[str, str] = {}
-        for text, letter in zip((m, a, c, b), _LETTERS, strict=True):
-            if text != "null":
-                letters[text] = letters.get(text, "") + letter
-        for text, done in letters.items():
-            rows.append(_row(text, "".join(each if each in done else "." for each in _LETTERS), source, line))
-    return rows
-
-
-def _row(quoted: str, activity: str, source: str, line: str) -> str:
-    text = quoted[1:-1]
-    key = text[:-1] + ".000000000" if len(text) == 20 else text[:-1].ljust(29, "0")
-    return f'{key}\t{text}\t{{"time":{quoted},"activity":"{activity}","source":"{source}",{line[1:]}\n'
-
-
-def event_json(event: Event) -> str:
-    """Return an event as a line of JSON: ``time``, ``activity``, ``source``, and the keys of the entry."""
-    return event[2] + "\n"
-
-
-def event_csv(event: Event) -> str:
-    """Return an event as a line of CSV (RFC 4180), columns as :data:`COLUMNS`."""
-    value = json.loads(event[2])
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(["" if value.get(key) is None else value[key] for key in COLUMNS])
-    return out.getvalue()
+def _merged(runs: list[_Run]) -> Iterator[list[bytes]]:
+    while True:
+        for run in runs:
+            run.fill()
+        runs = [run for run in runs if run.rows]
+        if not runs:
+            return
+        # Up to the smallest of the last rows nothing can come in between any more.
+        last = min(run.rows[-1] for run in runs)
+        batch = [row for run in runs for row in run.take(last)]
+        batch.sort()
+        yield batch

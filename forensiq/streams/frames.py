@@ -11,7 +11,8 @@ import os
 import struct
 from enum import IntEnum
 
-__all__ = ["HEADER", "LARGEST_FRAME", "NEED", "NEEDED", "FrameKind", "FrameWriter", "SharedCells"]
+__all__ = ["ENTRIES_DONE", "HEADER", "IN_BATCH", "LARGEST_FRAME", "NEED", "NEEDED", "OPENING", "FrameKind",
+           "FrameWriter", "SharedCells"]  # fmt: skip
 
 HEADER = struct.Struct("<IB")
 LARGEST_FRAME = 8 * 1024 * 1024
@@ -40,6 +41,8 @@ class FrameKind(IntEnum):
     """Lines of UTF-8 text without control characters, each ended by a line feed."""
     NEED = 8
     """The worker needs bytes of a medium that the parent reads for it; the answer comes on its input."""
+    ROWS = 9
+    """Lines of UTF-8 text, all of it printable, each ended by a line feed."""
 
 
 class FrameWriter:
@@ -57,6 +60,8 @@ class FrameWriter:
         self._out.flush()
 
 
+OPENING, IN_BATCH = -1, -2
+"""In the cell of the entry's index: the directory is being opened; a batch of its entries is being loaded."""
 ENTRIES_DONE = 4
 """The cell that counts entries whose lines were all sent."""
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as quoted
 
-from forensiq.analysis.body import body_of_entry
 from forensiq.analysis.file_system_error import FileSystemError
 from forensiq.analysis.native.base import Name, NativeFileSystem, Node
 from forensiq.analysis.times import rfc3339_json
@@ -45,12 +43,9 @@ class NativeWalk:
         skip: frozenset[tuple[int, int]] = frozenset(),
         *,
         recurse: bool = True,
-        body: str | None = None,
     ) -> None:
         self._fs = fs
-        self._plain = emit
-        self._emit = emit if body is None else self._emit_body
-        self._body = body or ""
+        self._emit = emit
         self._report = report
         self._cells = cells
         self._skip = skip
@@ -75,10 +70,6 @@ class NativeWalk:
             self._cells[0], self._cells[1] = level.node.number, index
             if (level.node.number, index) not in self._skip:
                 self._entry(level, level.names[index], stack, on_way)
-
-    def _emit_body(self, text: str) -> None:
-        for line in body_of_entry(json.loads(text), self._body):
-            self._plain(line)
 
     def _enter(self, stack: list[_Level], on_way: set[int], inode: int, path: str, exact: bytes | None) -> None:
         self._cells[0], self._cells[1] = inode, -1

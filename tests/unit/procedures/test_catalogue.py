@@ -18,7 +18,7 @@ from forensiq.procedures.hashing import HashRun, hash_files
 from forensiq.procedures.listing import Listing
 from forensiq.procedures.partitions import image_reference
 from forensiq.procedures.search import types_of_image
-from forensiq.procedures.timeline import sorted_events
+from forensiq.procedures.timeline import EventForm, sorted_events
 from tests.support.fat import fat_volume
 
 FILES = {b"A       TXT": b"alpha", b"B       JPG": b"PK\x03\x04", b"GONE    TXT": b"gone"}
@@ -48,7 +48,7 @@ def everything(listing: Listing) -> list[object]:
         b"".join(listing.batches(recurse=True)),
         b"".join(listing.batches(recurse=True, deleted=True)),
         b"".join(listing.body("/mnt/")),
-        list(sorted_events(listing)),
+        list(sorted_events(listing, EventForm.JSON)),
         list(types_of_image(listing)),
     ]
 
