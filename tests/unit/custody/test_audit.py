@@ -5,6 +5,7 @@ import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from forensiq import clock
 from forensiq.clock import monotonic
+from forensiq.custody import audit
 from forensiq.custody.audit import MAX_FINDINGS, Pin, audit_ledger
 from forensiq.custody.canonical import decode, encode
 from forensiq.custody.ledger import MAX_LINE, Event, Ledger, ledger_line, parse_line
@@ -112,8 +114,6 @@ def test_a_ledger_written_anew_with_the_right_key_does_not_contain_the_pinned_he
 def test_the_clock_set_back_and_forth_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = made(tmp_path, 2)
     now = clock.utc_now().timestamp()
-    from datetime import UTC, datetime
-
     monkeypatch.setattr(clock, "utc_now", lambda: datetime.fromtimestamp(now - 3600, UTC))
     ledger.append(Event("a", "note"), key())
     monkeypatch.setattr(clock, "utc_now", lambda: datetime.fromtimestamp(now + 3600, UTC))
@@ -156,6 +156,21 @@ def test_hostile_files_are_bounded(tmp_path: Path) -> None:
     assert found[-1] == "ledger.more"
     ledger.path.write_bytes(b"[" * 200_000 + b"\n")
     assert codes(ledger) == ["ledger.entry_edited"]
+
+
+def test_many_warnings_hide_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "MAX_FINDINGS", 3)
+    monkeypatch.setattr(clock, "monotonic", lambda: 0.0)
+    hours = iter(range(100))
+    monkeypatch.setattr(clock, "utc_now", lambda: datetime.fromtimestamp(3600 * next(hours), UTC))
+    ledger = made(tmp_path, 9)
+    report = audit_ledger(ledger)
+    assert [each.code for each in report.findings] == [*["ledger.clock_step"] * 3, "ledger.more"]
+    assert report.intact
+    ledger.path.write_bytes(ledger.path.read_bytes().replace(b'"number":8', b'"number":9'))
+    report = audit_ledger(ledger)
+    assert not report.intact
+    assert "ledger.entry_edited" in [each.code for each in report.findings]
 
 
 @settings(max_examples=60, deadline=None)
