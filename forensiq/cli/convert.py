@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +55,15 @@ def command(
     OUTPUT is a path without ending for e01 and raw, else the file (out.vmdk). vmdk grows with what it holds
     (monolithicSparse), vmdk-stream is compressed (streamOptimized); vhd grows, vhd-fixed does not; qcow2 is compressed
     with --compression fast or best. iso is for media with sectors of 2048 bytes. Case fields are those of IMAGE, unless
-    others are given.
+    others are given. With --case and --item the step is recorded in that case, which gives the place if there is no
+    OUTPUT.
     """
     case = case_choice(given)
+    if case is not None and output is not None:
+        case = replace(case, keeps_output=True)
     request = AcquireRequest(
         source=image,
-        output=place(output, case),
+        output=output if output is not None else place(output, case),
         format=format_,
         compression=_compression(format_, given["compression"]),
         resume=resume,

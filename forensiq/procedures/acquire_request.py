@@ -24,11 +24,15 @@ DEFAULT_BLOCK_HASH_SIZE = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class CaseChoice:
-    """The case folder and the item that a step belongs to, and the key that signs it."""
+    """The case folder and the item that a step belongs to, and the key that signs it.
+
+    The case gives the place of the image, unless ``keeps_output`` says that the place that was named stays.
+    """
 
     folder: Path
     item: str
     key: KeyChoice | None = None
+    keeps_output: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def placed_in_case(request: AcquireRequest) -> AcquireRequest:
         evidence_number=given.evidence_number or choice.item,
         examiner=given.examiner or case.examiner.name,
     )
-    return replace(request, output=stem, metadata=metadata)
+    return replace(request, output=request.output if choice.keeps_output else stem, metadata=metadata)
 
 
 def bind_acquisition(step: CustodyStep, record: AcquisitionRecord, request: AcquireRequest) -> None:

@@ -258,7 +258,7 @@ def convert(bench: Bench) -> list[Row]:
     ):
         words = ("convert", image, str(out / "x"), "--format", name, "--no-verify", "--quiet", *options)
         ours = bench.writing("forensiq", bench.forensiq(*words, "--block-hash-size", "none", "--no-segment-hash"))
-        script = f"ewfexport -q -u -f raw -d sha256 -t {out}/raw {image} && "
+        script = f"ewfexport -q -u -f raw -d sha1 -t {out}/raw {image} && "
         script += f"qemu-img convert -f raw -O {subformat} {out}/raw.raw {out}/y && rm {out}/raw.raw"
         peer = bench.writing("ewfexport, qemu-img", ["sh", "-c", script])
         rows += bench.compare(f"convert E01 to {subformat}", ours, [(peer, 1.0)])

@@ -23,6 +23,7 @@ from forensiq.model.chunk import Batch
 from forensiq.model.digest import DigestSet, HashAlgorithm
 from forensiq.model.image import ClosingFacts, ImageMetadata
 from tests.interop.peers import need, run
+from tests.scenarios.program import forensiq
 from tests.support.aff4_reading import read_aff4, turtle_of
 
 MIB = 1 << 20
@@ -196,3 +197,21 @@ def test_deflate_of_qcow2_keeps_to_a_window_of_4_kib(tmp_path: Path) -> None:
     data = random.Random(3).randbytes(12_000) * 50
     data = data[: len(data) // 512 * 512]
     expect_same(tmp_path, write(tmp_path, "qcow2", "fast", data), "qcow2", data)
+
+
+@pytest.mark.root
+def test_a_disk_image_by_qemu_becomes_an_e01_that_xmount_shows(tmp_path: Path) -> None:
+    need("qemu-img", "xmount", "fusermount")
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("FUSE cannot be used here")
+    data = medium(3 * MIB + 512)
+    (tmp_path / "raw").write_bytes(data)
+    run("qemu-img", "convert", "-f", "raw", "-O", "vmdk", tmp_path / "raw", tmp_path / "theirs.vmdk")
+    forensiq("convert", tmp_path / "theirs.vmdk", tmp_path / "ours", "--format", "e01", "--json").expect(0)
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    run("xmount", "--in", "aewf", tmp_path / "ours.E01", "--out", "raw", mount)
+    try:
+        assert (mount / "ours.dd").read_bytes() == data
+    finally:
+        run("fusermount", "-u", mount)

@@ -193,3 +193,21 @@ def test_a_broken_ledger_refuses_before_the_evidence_is_touched(case: Path) -> N
     lines = ledger.read_bytes().splitlines(keepends=True)
     ledger.write_bytes(b"".join([*lines[:-1], lines[-1].replace(b"ITEM-1", b"ITEM-2", 1)]))
     assert forensiq("cat", case / IMAGE, "/KEPT.TXT", "--case", case).expect(5).out == ""
+
+
+def test_a_conversion_beside_the_item_is_bound_by_its_step(case: Path) -> None:
+    target = case / "evidence" / "ITEM-1" / "for-the-lab.vmdk"
+    words = ("--format", "vmdk", "--case", case, "--item", "ITEM-1", "--json")
+    record = forensiq("convert", case / IMAGE, target, *words).expect(0).json
+    assert record["item"] == "ITEM-1"
+    (done,) = [each for each in events(case, "acquire.finished") if "for-the-lab" in json.dumps(each)]
+    assert done["digests"]["evidence/ITEM-1/for-the-lab.vmdk"] == hashlib.sha256(target.read_bytes()).hexdigest()
+    assert "evidence/ITEM-1/for-the-lab.record.json" in done["digests"]
+    forensiq("case", "verify", case, "--json").expect(0)
+
+
+def test_a_machine_over_an_image_is_recorded(case: Path, tmp_path: Path) -> None:
+    record = forensiq("boot", case / IMAGE, tmp_path / "vm", "--case", case, "--json").expect(0).json
+    (done,) = events(case, "boot.finished")
+    assert done["result"]["evidence"] == "unchanged"
+    assert record["ledger_head"]["seq"] == done["parameters"]["started"]
