@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,13 @@ from forensiq.cli.acquire_options import (
     place,
     reading_options,
 )
-from forensiq.cli.acquire_view import show_end, show_plan, show_start
+from forensiq.cli.acquire_run import run_acquisition
+from forensiq.cli.acquire_view import show_plan
 from forensiq.cli.options import OFFSET, PATH, STEM, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.errors import ExitCode
-from forensiq.procedures.acquire import acquire, exit_code_of, plan_only
-from forensiq.procedures.acquire_job import PlanFacts
+from forensiq.procedures.acquire import acquire, plan_only
 from forensiq.procedures.acquire_request import AcquireRequest
-from forensiq.procedures.progress import Progress
 from forensiq.procedures.scope_choice import parse_scope
 
 __all__ = ["command"]
@@ -114,21 +113,6 @@ def command(run: Run, source: str, output: Path | None, format_: str, **given: A
         plan = plan_only(request)
         run.result(plan) if run.json else show_plan(run, plan)
         return ExitCode.OK
-    progress = Progress(0)
     if source == "-":
         run.note("Receiving the stream on standard input; the image is made when it has ended.")
-
-    with run.stoppable() as stop, ExitStack() as view:
-
-        def started(plan: PlanFacts) -> None:
-            if not run.json:
-                show_start(run, plan)
-            # Only now: a live view and what is printed meanwhile would garble each other.
-            view.enter_context(run.watch(progress, sector_size=plan.source.sector_size))
-
-        record = acquire(request, progress=progress, stop=stop, on_start=started)
-    if run.json:
-        run.result(record)
-    else:
-        show_end(run, record)
-    return exit_code_of(record)
+    return run_acquisition(run, partial(acquire, request))

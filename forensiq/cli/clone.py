@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,15 @@ from forensiq.cli.acquire_options import (
     metadata,
     reading_options,
 )
-from forensiq.cli.acquire_view import show_end, show_plan, show_start
+from forensiq.cli.acquire_run import run_acquisition
+from forensiq.cli.acquire_view import show_plan
 from forensiq.cli.options import HASH, OFFSET, PATH, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.cli.text import printable
 from forensiq.errors import ExitCode, UsageError
-from forensiq.procedures.acquire import exit_code_of, plan_only
-from forensiq.procedures.acquire_job import PlanFacts
+from forensiq.procedures.acquire import plan_only
 from forensiq.procedures.acquire_request import AcquireRequest, CloneRequest
 from forensiq.procedures.clone import clone, record_stem
-from forensiq.procedures.progress import Progress
 
 __all__ = ["command"]
 
@@ -126,19 +126,7 @@ def command(run: Run, source: str, target: str, record: Path | None, **given: An
         plan = plan_only(request)
         run.result(plan) if run.json else show_plan(run, plan)
         return ExitCode.OK
-    progress = Progress(0)
-
-    def started(plan: PlanFacts) -> None:
-        if not run.json:
-            show_start(run, plan)
-
-    with run.stoppable() as stop, run.watch(progress):
-        done = clone(request, progress=progress, stop=stop, on_start=started)
-    if run.json:
-        run.result(done)
-    else:
-        show_end(run, done)
-    return exit_code_of(done)
+    return run_acquisition(run, partial(clone, request))
 
 
 def _ask(question: str) -> str | None:

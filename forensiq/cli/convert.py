@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,12 @@ from forensiq.cli.acquire_options import (
     metadata,
     place,
 )
-from forensiq.cli.acquire_view import show_end, show_start
+from forensiq.cli.acquire_run import run_acquisition
 from forensiq.cli.options import STEM, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.errors import ExitCode
-from forensiq.procedures.acquire import exit_code_of
-from forensiq.procedures.acquire_job import PlanFacts
 from forensiq.procedures.acquire_request import AcquireRequest
 from forensiq.procedures.convert import CONVERT_FORMATS, convert, default_compression
-from forensiq.procedures.progress import Progress
 
 __all__ = ["command"]
 
@@ -81,22 +78,7 @@ def command(
         command=command_line(),
         case=case,
     )
-    progress = Progress(0)
-
-    with run.stoppable() as stop, ExitStack() as view:
-
-        def started(plan: PlanFacts) -> None:
-            if not run.json:
-                show_start(run, plan)
-            # Only now: a live view and what is printed meanwhile would garble each other.
-            view.enter_context(run.watch(progress, sector_size=plan.source.sector_size))
-
-        record = convert(request, progress=progress, stop=stop, on_start=started)
-    if run.json:
-        run.result(record)
-    else:
-        show_end(run, record)
-    return exit_code_of(record)
+    return run_acquisition(run, partial(convert, request))
 
 
 def _compression(image_format: str, given: str) -> str:
