@@ -15,7 +15,14 @@ from forensiq.images.qcow2_writer import Qcow2Writer, largest_qcow2, worst_qcow2
 from forensiq.images.vdi_writer import VdiWriter, largest_vdi, worst_vdi
 from forensiq.images.vhd_writer import VhdFixedWriter, VhdWriter, largest_vhd, worst_vhd
 from forensiq.images.vhdx_writer import VhdxWriter, largest_vhdx, worst_vhdx
-from forensiq.images.vmdk_writer import VmdkStreamWriter, VmdkWriter, largest_vmdk, worst_vmdk, worst_vmdk_stream
+from forensiq.images.vmdk_writer import (
+    VmdkStreamWriter,
+    VmdkWriter,
+    largest_vmdk,
+    largest_vmdk_stream,
+    worst_vmdk,
+    worst_vmdk_stream,
+)
 from forensiq.model.finding import Cause, Finding, Severity
 
 __all__ = ["CONTAINERS", "Container", "container_path"]
@@ -105,7 +112,7 @@ class Container:
 CONTAINERS: Mapping[str, Container] = {
     "vmdk": Container(".vmdk", 64 * _KIB, VmdkWriter, largest_vmdk(), worst_vmdk, reader="vmdk"),
     "vmdk-stream": Container(
-        ".vmdk", 64 * _KIB, VmdkStreamWriter, largest_vmdk(), worst_vmdk_stream, ("fast", "best"), reader="vmdk"
+        ".vmdk", 64 * _KIB, VmdkStreamWriter, largest_vmdk_stream(), worst_vmdk_stream, ("fast", "best"), reader="vmdk"
     ),
     "vhd": Container(".vhd", 2 * _MIB, VhdWriter, largest_vhd(), worst_vhd, reader="vpc"),
     "vhd-fixed": Container(".vhd", 64 * _KIB, VhdFixedWriter, largest_vhd(), lambda size: size + 512, reader="vpc"),

@@ -21,7 +21,14 @@ from forensiq.images.vmdk_layout import (
 )
 from forensiq.model.image import ClosingFacts
 
-__all__ = ["VmdkStreamWriter", "VmdkWriter", "largest_vmdk", "worst_vmdk", "worst_vmdk_stream"]
+__all__ = [
+    "VmdkStreamWriter",
+    "VmdkWriter",
+    "largest_vmdk",
+    "largest_vmdk_stream",
+    "worst_vmdk",
+    "worst_vmdk_stream",
+]
 
 _REDUNDANT_AT = 1 + DESCRIPTOR_SECTORS
 _TABLE_MARKER, _DIRECTORY_MARKER, _FOOTER_MARKER = 1, 2, 3
@@ -32,6 +39,11 @@ _GRAIN_MARKER = struct.Struct("<QI")
 def largest_vmdk() -> int:
     """Return the largest medium in bytes: places in the file are sectors in 32 bits, its tables included."""
     return (2 << 40) - (2 << 30)
+
+
+def largest_vmdk_stream() -> int:
+    """Return the same for a streamOptimized image: a grain that does not get smaller takes 512 bytes more."""
+    return (2 << 40) - (18 << 30)
 
 
 def _overhead(media_size: int) -> int:

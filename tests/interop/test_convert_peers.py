@@ -79,6 +79,7 @@ def write(
     for number, offset in enumerate(range(0, len(data), step)):
         writer.write(writer.encode(Batch(number, offset, memoryview(data)[offset : offset + step])))
     writer.finish(ClosingFacts(DigestSet.of(digests)))
+    assert path.stat().st_size <= kind.worst(len(data))
     return path
 
 
@@ -215,3 +216,9 @@ def test_a_disk_image_by_qemu_becomes_an_e01_that_xmount_shows(tmp_path: Path) -
         assert (mount / "ours.dd").read_bytes() == data
     finally:
         run("fusermount", "-u", mount)
+
+
+@pytest.mark.parametrize("name", ["vmdk", "vmdk-stream", "vhd", "vhd-fixed"])
+def test_the_largest_medium_fits_into_32_bits_of_sectors(name: str) -> None:
+    kind = CONTAINERS[name]
+    assert kind.worst(kind.largest) <= 512 << 32
