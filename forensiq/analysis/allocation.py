@@ -1,6 +1,6 @@
 """Which blocks of a file system are in use, inside the worker.
 
-Bitmaps are read as such where their place is simple and the number of blocks large (ext2/3/4, NTFS); elsewhere The
+Bitmaps are read as such where their place is simple and there are many blocks (ext2/3/4, NTFS, HFS+); elsewhere The
 Sleuth Kit is asked for one block of each cluster. What cannot be told is in use: whoever leaves out free space must
 not lose anything else.
 
@@ -22,10 +22,12 @@ from forensiq.analysis.window import Window
 __all__ = ["FileSystemAllocation", "NotDetermined", "allocation_of_file_system", "bit_runs", "block_runs"]
 
 _MOST_RUNS = 2_000_000
-_MOST_QUESTIONS = 300_000_000
+_MOST_QUESTIONS = 20_000_000  # three minutes
 _PIECE = 1 << 20
 _NTFS_SYSTEM_FILES = 12
 _NTFS_BITMAP, _NTFS_BAD_CLUSTERS = 6, 8
+_HFS_BITMAP, _HFS_SYSTEM_FILES = 6, (3, 4, 5, 6, 7, 8)
+_TURNED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 _FREE, _METADATA = 0x02, 0x08
 
 
@@ -57,6 +59,8 @@ def allocation_of_file_system(fs: TskFileSystem, window: Window, moved: Callable
         _ntfs(fs, result, moved)
     elif fs.name.startswith(("fat", "exfat")):
         _fat(fs, window, result, moved)
+    elif fs.name in ("hfsp", "hfs+"):
+        _hfs(fs, result, moved)
     elif fs.name in ("apfs", "iso9660", "swap", "raw"):
         if fs.name != "iso9660":
             raise NotDetermined(f"free space of {fs.name} is not told apart")
@@ -141,21 +145,44 @@ def _ntfs(fs: TskFileSystem, result: FileSystemAllocation, moved: Callable[[], N
     for inode in range(_NTFS_SYSTEM_FILES):
         if inode != _NTFS_BAD_CLUSTERS:
             _bounded(block_runs(fs, inode), unit, result.metadata)
-    file = fs.open_file(_NTFS_BITMAP)
+    _bitmap_file(fs, _NTFS_BITMAP, clusters, result, moved)
+
+
+def _hfs(fs: TskFileSystem, result: FileSystemAllocation, moved: Callable[[], None]) -> None:
+    """HFS+: the allocation file has one bit for each block, the highest bit of a byte first (Apple TN1150)."""
+    result.boot.append((0, 4096))
+    # The copy of the volume header is in the last but one sector of the volume.
+    result.boot.append((max(0, result.size - 4096), result.size))
+    for inode in _HFS_SYSTEM_FILES:
+        _bounded(block_runs(fs, inode), fs.block_size, result.metadata)
+    _bitmap_file(fs, _HFS_BITMAP, fs.info.last_block + 1, result, moved, turned=True)
+
+
+def _bitmap_file(
+    fs: TskFileSystem,
+    inode: int,
+    blocks: int,
+    result: FileSystemAllocation,
+    moved: Callable[[], None],
+    *,
+    turned: bool = False,
+) -> None:
+    """Read the bitmap of all blocks from a file; ``turned`` where the highest bit of a byte comes first."""
+    file = fs.open_file(inode)
     try:
         stream = fs.default_stream(file)
-        if stream is None or stream.size * 8 < clusters:
-            raise NotDetermined("its $Bitmap is missing or too short")
+        if stream is None or stream.size * 8 < blocks:
+            raise NotDetermined("its bitmap is missing or too short")
 
         def pieces() -> Iterator[bytes]:
-            for at in range(0, stream.size, _PIECE):
+            for at in range(0, -(-blocks // 8), _PIECE):
                 buffer = bytearray(min(_PIECE, stream.size - at))
                 if fs.read(stream, at, memoryview(buffer)) != len(buffer):
-                    raise NotDetermined("its $Bitmap cannot be read to the end")
+                    raise NotDetermined("its bitmap cannot be read to the end")
                 moved()
-                yield bytes(buffer)
+                yield bytes(buffer).translate(_TURNED) if turned else bytes(buffer)
 
-        _bounded(bit_runs(pieces(), clusters), unit, result.allocated)
+        _bounded(bit_runs(pieces(), blocks), fs.block_size, result.allocated)
     finally:
         fs.lib.fs_file_close(file)
 

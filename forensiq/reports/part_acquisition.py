@@ -127,7 +127,10 @@ def picture_blocks(each: AcquisitionReport) -> Iterator[Block]:
     zeros = record.statistics.get("zero_bytes")
     drawn = [
         medium_map(each.medium, length, unreadable_sectors(record)) if each.medium and length else None,
-        shares(length, zeros if type(zeros) is int else None, unreadable, unread_bytes(record)),
+        # Shares of a medium of which a part was left out would call that part data.
+        shares(length, zeros if type(zeros) is int else None, unreadable, unread_bytes(record))
+        if record.scope is None
+        else None,
         read_rate(record.rates, length),
     ]
     yield from (picture for picture in drawn if picture is not None)
