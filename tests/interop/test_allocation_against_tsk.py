@@ -134,3 +134,17 @@ def test_runs_of_bits_are_those_of_a_set(data: bytes, bits: int, step: int) -> N
     pieces = [data[at : at + step] for at in range(0, len(data), step)]
     got = [number for low, high in bit_runs(pieces, bits) for number in range(low, high)]
     assert got == [number for number in range(bits) if data[number // 8] >> number % 8 & 1]
+
+
+@pytest.mark.skipif(shutil.which("partclone.ext4") is None, reason="partclone is not installed")
+@pytest.mark.parametrize("kind", ["ext2", "ext4"])
+def test_partclone_takes_as_many_blocks(kind: str, tmp_path: Path) -> None:
+    made = _made(kind, tmp_path)
+    clone = tmp_path / "clone"
+    _run("partclone.ext4", "-c", "-q", "-L", "/dev/null", "-s", made, "-o", clone)
+    command = ["partclone.info", "-L", "/dev/null", "-s", str(clone)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True)
+    line = next(each for each in (told.stdout + told.stderr).splitlines() if each.startswith("Space in use"))
+    blocks = int(line.rpartition("=")[2].split()[0])
+    (volume,) = allocation_of(image_reference(made, image_format="raw")).volumes
+    assert sum(volume.bytes_by_class.values()) - volume.bytes_by_class["free"] == blocks * 1024
