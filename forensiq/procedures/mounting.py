@@ -16,6 +16,8 @@ import mfusepy
 from forensiq.analysis.opening import ImageRef, open_reference
 from forensiq.clock import monotonic, parse_rfc3339, sleep
 from forensiq.errors import DestinationExistsError, ForensiqError, ImageDamageError, SourceReadError, UsageError
+from forensiq.images.scope_map import inherited_scope
+from forensiq.model.extent import Extent
 from forensiq.procedures.mount_tree import MEDIA, MountTree, Node
 
 __all__ = ["is_mounted", "is_stale", "mount_image", "prepare", "unmount_image", "wait_until_mounted"]
@@ -30,6 +32,8 @@ class _Operations(mfusepy.Operations):  # type: ignore[misc]
 
     def __init__(self, reference: ImageRef, *, deleted: bool) -> None:
         self._image = open_reference(reference)
+        scope = inherited_scope(self._image)
+        self._taken = scope.ranges if scope is not None else None
         self._tree = MountTree(reference, deleted=deleted)
         assert self._tree.root.children is not None
         self._tree.root.children[MEDIA] = Node(is_folder=False, size=self._image.size)
@@ -85,6 +89,8 @@ class _Operations(mfusepy.Operations):  # type: ignore[misc]
         buffer = bytearray(max(0, min(size, self._image.size - offset)))
         if not buffer:
             return b""
+        if self._taken is not None and self._taken.taken(Extent(offset, len(buffer))) < len(buffer):
+            raise mfusepy.FuseOSError(errno.EIO)  # skipped by scope: zeros would pass for data
         try:
             done = self._image.read_into(offset, memoryview(buffer))
         except (ImageDamageError, SourceReadError):

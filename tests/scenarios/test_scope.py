@@ -15,6 +15,7 @@ from forensiq.model.allocation import Allocation, AllocationClass
 from forensiq.model.extent import Extent
 from forensiq.model.mapfile import parse_mapfile
 from forensiq.model.media_map import MediaMap, RangeStatus, ReadStatus
+from forensiq.procedures import mounting
 from forensiq.procedures.acquire import acquire
 from forensiq.procedures.acquire_request import AcquireRequest
 from forensiq.procedures.allocation import allocation_of
@@ -218,6 +219,14 @@ def test_listed_paths_can_be_read_and_other_files_are_never_given_as_zeros(disk:
     }
     assert hashed["/var/log/syslog"] is None
     assert hashed["/home/lee/notes.txt"]
+    # A mount answers with an error, too, and still gives what is there.
+    operations = mounting._Operations(image_reference(tmp_path / "X.E01"), deleted=False)
+    assert operations.read("/media.raw", 512, 0, 0) == disk.data[:512]
+    try:
+        with pytest.raises(OSError, match="Input/output error"):
+            operations.read("/media.raw", 4096, disk.free[-1].offset, 0)
+    finally:
+        operations.destroy("/")
     # Nothing of the other partition but what no partition holds.
     scope = json.loads((tmp_path / "X.record.json").read_text())["scope"]
     assert scope["volumes"][0]["taken_bytes"] == 0
