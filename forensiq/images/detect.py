@@ -50,7 +50,8 @@ OPTICAL_ENDINGS = frozenset({".iso", ".cdr", ".udf", ".toast"})
 
 _SPLIT_ENDING = re.compile(r"\.(\d{2,5}|aa+)")
 _CUE = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:(?:REM|CATALOG|CDTEXTFILE|TITLE|PERFORMER|SONGWRITER)\b[^\r\n]*\s+)*FILE\s", re.IGNORECASE
+    rb"(?:\xef\xbb\xbf)?\s*(?:(?:REM|CATALOG|CDTEXTFILE|TITLE|PERFORMER|SONGWRITER)\b[^\r\n]*[\r\n]\s*)*FILE\s",
+    re.IGNORECASE,
 )
 _SYNC = b"\x00" + b"\xff" * 10 + b"\x00"
 _LOGICAL = "logical evidence (L01): a collection of files and not the image of a medium"

@@ -34,21 +34,35 @@ def find_named(name: str, image: Path, folders: Sequence[Path] = ()) -> Path | N
     """
     name = name.split("\0", 1)[0]
     parts = [part for part in _SEPARATORS.split(name) if part not in ("", ".")]
-    if not parts or len(os.fsencode(name)) > _LONGEST or parts[-1] == "..":
+    if not parts or parts[-1] == ".." or not _possible(name):
         return None
     inside = ".." not in parts and name[0] not in "/\\" and not re.match(r"[A-Za-z]:|\w+://", name)
     for folder in dict.fromkeys((*folders, image.parent)):
         if inside and len(parts) > 1:
             path = folder.joinpath(*parts)
-            if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+            if _is_file(path) and path.resolve().is_relative_to(folder.resolve()):
                 return path
         path = folder / parts[-1]
-        if path.is_file():
+        if _is_file(path):
             return path
         same = _names_in(folder, folder.stat().st_mtime_ns).get(parts[-1].casefold(), []) if folder.is_dir() else []
-        if len(same) == 1 and (folder / same[0]).is_file():
+        if len(same) == 1 and _is_file(folder / same[0]):
             return folder / same[0]
     return None
+
+
+def _possible(name: str) -> bool:
+    try:
+        return len(os.fsencode(name)) <= _LONGEST
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be entered
+        return False
 
 
 @lru_cache(maxsize=4)

@@ -18,6 +18,7 @@ MARK = b"# Disk DescriptorFile"
 MAX_DESCRIPTOR = 1 << 20
 NO_PARENT = "ffffffff"
 _MAX_EXTENTS = 65_536
+_LONGEST_LINE = 8192
 _EXTENT = re.compile(r'(RW|RDONLY|NOACCESS)\s+(\d{1,18})\s+(\w+)(?:\s+"([^"]*)")?(?:\s+(\d{1,18}))?.*')
 _ENTRY = re.compile(r'\s*([\w.:]+)\s*=\s*"?([^"]*?)"?\s*')
 _ENCODING = re.compile(rb'^\s*encoding\s*=\s*"?([\w-]{1,32})', re.MULTILINE | re.IGNORECASE)
@@ -79,7 +80,7 @@ def parse_descriptor(data: bytes, name: str) -> Descriptor:
     extents: list[ExtentLine] = []
     for line in data.decode(encoding, "surrogateescape" if encoding == "utf-8" else "replace").splitlines():
         text = line.strip()
-        if not text or text.startswith("#"):
+        if not text or text.startswith("#") or len(text) > _LONGEST_LINE:
             continue
         if extent := _EXTENT.fullmatch(text):
             access, sectors, kind, file, offset = extent.groups()

@@ -102,6 +102,9 @@ def _vmdk_text(folder: Path, text: str) -> Path:
     ("make", "error", "said"),
     [
         (lambda f: _vmdk_text(f, 'RW 100 FLAT "../../etc/passwd" 0'), MissingSegmentError, "passwd"),
+        (lambda f: _vmdk_text(f, f'RW 100 FLAT "{"n" * 300}" 0'), MissingSegmentError, "nnn"),
+        (lambda f: build_qcow2(MEDIA, f / "x", only=range(1), backing='json:{"file": "\\ud800"}'),
+         MissingSegmentError, "not there"),
         (lambda f: _vmdk_text(f, 'RW 100 FLAT "/etc/passwd" 0'), MissingSegmentError, "passwd"),
         (lambda f: _vmdk_text(f, 'RW 100 SESPARSE "a.vmdk"'), ImageFormatError, "SESPARSE"),
         (lambda f: _vmdk_text(f, "RW 999999999999999999 ZERO"), ImageFormatError, "not possible"),
@@ -291,3 +294,13 @@ def test_a_vhd_without_its_footer_opens_only_for_a_look(tmp_path: Path) -> None:
         buffer = bytearray(image.size)
         image.read_into(0, memoryview(buffer))
         assert bytes(buffer) == MEDIA
+
+
+def test_patterns_take_no_more_time_for_hostile_text(tmp_path: Path) -> None:
+    start = monotonic()
+    (tmp_path / "x.cue").write_text("REM " * 1000)
+    with pytest.raises(ImageFormatError):
+        open_image(tmp_path / "x.cue")
+    with pytest.raises(ImageFormatError):
+        open_image(_vmdk_text(tmp_path, f'a={" " * 500_000}"x"y'))
+    assert monotonic() - start < 10
