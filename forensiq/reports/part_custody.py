@@ -43,7 +43,7 @@ def _blocks(report: CaseReport) -> Iterator[Block]:
                 text(identifier),
                 moment(each.released, ""),
                 text(each.released_by),
-                text(f"{each.received_by} ({'countersigned' if each.received else 'not countersigned'})"),
+                text(f"{each.received_by} ({'signed' if each.received else 'has not signed'})"),
                 text("; ".join(part for part in (each.purpose, each.authority, each.location) if part) or "not given"),
                 text("; ".join(part for part in (each.seal_out, each.seal_in) if part) or "not given"),
                 text(_MATCH[each.match] if each.match is not None else _MATCH[each.matches_ledger]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from forensiq.model.finding import Finding
@@ -25,6 +26,8 @@ __all__ = [
     "table",
     "text",
 ]
+
+_DIGEST = re.compile("[0-9a-f]{64,128}")
 
 LISTED = 1000
 """So many rows a table has; what is more is counted, and stands in the attached records."""
@@ -87,7 +90,7 @@ def mapping_fields(mapping: Mapping[str, object]) -> Fields:
 
 
 def brief(mapping: Mapping[str, Json], limit: int = 400) -> str:
-    """Return free values in one line: ``item ITEM-1; verdict verified``."""
+    """Return free values in one line: ``item ITEM-1; verdict verified``; of a digest the first 16 digits."""
     return visible(
         "; ".join(
             f"{key.replace('_', ' ')} {_short(item)}" for key, item in mapping.items() if item not in ("", [], {})
@@ -102,6 +105,8 @@ def _short(item: Json) -> str:
         return "(" + ", ".join(f"{key} {_short(each)}" for key, each in kept[:8]) + ")"
     if isinstance(item, list):
         return ", ".join(_short(each) for each in item[:8]) + (" …" if len(item) > 8 else "")
+    if isinstance(item, str) and _DIGEST.fullmatch(item):
+        return f"{item[:16]}…"
     return "none" if item is None else "yes" if item is True else "no" if item is False else str(item)
 
 
