@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from forensiq.errors import ImageFormatError
+from forensiq.errors import ImageFormatError, UsageError
 from forensiq.images import format_of, open_image
 from forensiq.images.base import EvidenceImage
 from forensiq.images.beside import find_record
@@ -49,7 +49,7 @@ def open_evidence(
     A container (E01 …) is opened as the medium that it holds: copying it is a conversion. A file that is no container
     is evidence as it is, byte by byte.
     """
-    where = image_in_folder(Path(path))
+    where = _named(Path(path))
     if _is_block_device(where):
         guard = guard_device(
             path, allow_writable=allow_writable, external_blocker=external_blocker, restore=restore_flag
@@ -68,6 +68,14 @@ def open_evidence(
         return Evidence(image, watch, image)
     source = open_source(where)
     return Evidence(source, FileWatch(lambda: observe_path(where), external_blocker))
+
+
+def _named(path: Path) -> Path:
+    """Return the image in a folder; a folder without one is named wrongly."""
+    try:
+        return image_in_folder(path)
+    except ImageFormatError as error:
+        raise UsageError(error.message, hint=error.hint, **error.facts) from error
 
 
 def _is_block_device(path: Path) -> bool:
