@@ -305,6 +305,7 @@ class _Run:
             padding=self.plan.padding,
             blocks=self.blocks.finish() if complete and self.blocks is not None else None,
             statistics=self.statistics.result(),
+            uniform=self.statistics.uniform,
             reading=self.journal.facts(),
             elapsed_s=monotonic() - self.started,
         )

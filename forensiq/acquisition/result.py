@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from forensiq.acquisition.blocks import BlockDigests
 from forensiq.acquisition.statistics import StreamStatistics
+from forensiq.acquisition.uniform import UniformMap
 from forensiq.errors import DestinationError, DestinationExistsError, ForensiqError
 from forensiq.model.digest import DigestSet
 from forensiq.model.image import ImageManifest
@@ -59,5 +60,6 @@ class PipelineResult:
     padding: int
     blocks: BlockDigests | None
     statistics: StreamStatistics
+    uniform: UniformMap
     reading: ReadingFacts
     elapsed_s: float

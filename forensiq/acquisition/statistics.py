@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from forensiq.acquisition.uniform import UniformMap
 from forensiq.model.extent import Extent
 
 __all__ = ["BatchScan", "Run", "StatisticsCollector", "StreamStatistics", "scan", "scan_parts"]
@@ -100,6 +101,7 @@ class StatisticsCollector:
         self._entropy = 0.0
         self._open: Extent | None = None
         self._longest: Extent | None = None
+        self.uniform = UniformMap()
 
     def add(self, number: int, length: int, result: BatchScan) -> None:
         """Add the scan of batch ``number`` (from 0, without gaps), ``length`` bytes long."""
@@ -117,6 +119,7 @@ class StatisticsCollector:
         self._entropy += result.entropy
         self._high += result.entropy >= _HIGH
         for run in result.runs:
+            self.uniform.mark(run.extent)
             if run.value:
                 self._constant += run.extent.length
                 continue

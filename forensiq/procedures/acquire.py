@@ -10,7 +10,7 @@ Steps, labelled in the code (the reasons for their order: docs/design/acquisitio
 6. Observe the source a last time, and let go of it.
 7. Record: map and block digests, then the record.
 8. Open the image again by its path and verify it, from disk and not from memory.
-9. Find out which files the unreadable sectors fall in; a failure of that is a finding.
+9. Find out which files the unreadable sectors fall in, and whether zeros are in files; a failure is a finding.
 10. Say what happened: the record with the verification, the log for people.
 """
 
@@ -46,6 +46,7 @@ from forensiq.procedures.evidence import Evidence, open_evidence
 from forensiq.procedures.evidence_files import EvidenceFiles, stem_of
 from forensiq.procedures.finished import finished_before
 from forensiq.procedures.origin import compare_with_origin, digests_with_tail
+from forensiq.procedures.plausibility import with_plausibility
 from forensiq.procedures.reread import second_look
 from forensiq.procedures.session import Session
 from forensiq.procedures.source_reading import Reading
@@ -202,6 +203,9 @@ def _acquire(
         sidecars.save_record(record)
     if result.complete and record.unreadable:
         record = with_impact(record, progress, stop)  # 9
+        sidecars.save_record(record)
+    if result.complete and request.clone is None:
+        record = with_plausibility(record, result.uniform, stop)  # 9
         sidecars.save_record(record)
     if result.complete:
         for files, seen_from_there in _records_of_copies(record, job):
