@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata, resources
 
+from forensiq.analysis.sandbox import sandbox_support
 from forensiq.devices.commands import Runner, run_command, which
 from forensiq.devices.machine import (
     automounters,
@@ -163,9 +164,17 @@ def _kernel(system: System) -> Iterator[MachineCheck]:
     else:
         consequence = "parsers of evidence cannot be kept away from the rest of the file system"
         yield MachineCheck(section, "Landlock", _LIMITED, "not offered by this kernel", consequence)
-    if seccomp_available(system):
-        yield MachineCheck(section, "seccomp", _OK, "offered by this kernel")
-    else:
-        consequence = "parsers of evidence cannot be kept from calls that they do not need"
-        yield MachineCheck(section, "seccomp", _LIMITED, "not offered by this kernel", consequence)
+    yield _call_filter(system)
     yield MachineCheck(section, "processors", _OK, f"{len(os.sched_getaffinity(0))} usable")
+
+
+def _call_filter(system: System) -> MachineCheck:
+    """What the processes that parse evidence really get: the kernel must offer seccomp, and libseccomp load it."""
+    consequence = "parsers of evidence cannot be kept from calls that they do not need (network, other programs)"
+    if not seccomp_available(system):
+        return MachineCheck("kernel", "seccomp", _LIMITED, "not offered by this kernel", consequence)
+    _, library = sandbox_support()
+    if not library:
+        hint = "apt install libseccomp2"
+        return MachineCheck("kernel", "seccomp", _LIMITED, "libseccomp is not installed", consequence, hint)
+    return MachineCheck("kernel", "seccomp", _OK, "offered by this kernel, loaded through libseccomp")

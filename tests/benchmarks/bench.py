@@ -16,9 +16,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.benchmarks.cases import CASES, MIB, Bench, Row
+from tests.benchmarks import look_inside
+from tests.benchmarks.cases import CASES as ACQUISITION
+from tests.benchmarks.cases import MIB, Bench, Row
 from tests.benchmarks.corpus import build_corpus
 from tests.benchmarks.measure import Contender
+
+CASES = {**ACQUISITION, "listing": look_inside.listing, "hash": look_inside.hashing, "mount": look_inside.mounting}
 
 
 def main() -> None:
