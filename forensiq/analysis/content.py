@@ -52,6 +52,8 @@ def opened_stream(fs: TskFileSystem | NativeFileSystem, inode: int, attribute: s
             stream = fs.named_stream(file, int(kind), int(number))
         if stream is None:
             raise FileSystemError(f"inode {inode} has no content that can be read")
+        if stream.size < 0:
+            raise FileSystemError(f"inode {inode} claims {stream.size + (1 << 64)} bytes: not read")
         found = stream
         unit = fs.block_size
         blocks = [each for each in fs.runs(found) if each.len and not each.flags & (RUN_FILLER | RUN_SPARSE)]

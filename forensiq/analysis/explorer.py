@@ -30,6 +30,11 @@ from forensiq.streams.frames import IN_BATCH, FrameKind
 
 __all__ = ["Explorer", "FileSystemRef", "Loss", "VolumeState", "entries_of"]
 
+_READ = frozenset(
+    {"NTFS", "FAT12", "FAT16", "FAT32", "exFAT", "UFS1", "UFS2", "ext2", "ext3", "ext4", "ISO 9660", "HFS+", "HFSX",
+     "XFS", "APFS"}
+)  # fmt: skip
+"""Names of file systems that are read, unless something is wrong with them."""
 _BY_ENTRY = ("digest", "scan", "types")
 """Questions that go on behind the entries that are done; the others drop the lines that were given already."""
 _MOST_DEATHS = 25
@@ -328,4 +333,6 @@ def _why_not(volume: Volume, failures: list[str]) -> str:
     if kinds == {ContentKind.SWAP}:
         return f"{names}: no file system"
     detail = f" ({failures[0]})" if failures and ContentKind.FILE_SYSTEM in kinds else ""
+    if any(content.name in _READ for content in volume.contents):
+        return f"{names} was recognised, but cannot be opened{detail}: damaged, or made in a way that is not supported"
     return f"{names} is not supported: its files are not listed{detail}"

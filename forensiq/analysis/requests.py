@@ -68,14 +68,16 @@ def _read(session: Session, request: Request) -> None:
     with opened_stream(fs, int(request["inode"]), request.get("attribute")) as stream:
         if length is None and stream.size > largest_readable(session.image.size):
             raise FileSystemError(f"claims {stream.size} bytes, far more than the medium holds: not read")
-        for piece in pieces(
-            stream,
-            int(request.get("at", 0)),
-            None if length is None else int(length),
-            slack=bool(request.get("slack")),
-        ):
+        at = int(request.get("at", 0))
+        end = stream.size if length is None else min(stream.size, at + int(length))
+        done = 0
+        for piece in pieces(stream, at, None if length is None else int(length), slack=bool(request.get("slack"))):
             session.cells[READS] += 1
+            done += len(piece)
             session.channel.send(FrameKind.DATA, piece)
+        if done < end - at:
+            # The library ends a broken chain of clusters without a word.
+            raise FileSystemError(f"only {done} of {end - at} bytes can be read")
 
 
 def _impact(session: Session, request: Request) -> None:

@@ -167,8 +167,8 @@ class Metadata(ctypes.Structure):
     )
 
 
-META = struct.Struct("@iiQiii4xqIIqI4xqI4xqI4xqI4x")
-"""``TSK_FS_META`` from tag to crtime_nano."""
+META = struct.Struct("@iiQiii4xQIIqI4xqI4xqI4xqI4x")
+"""``TSK_FS_META`` from tag to crtime_nano. Its size is signed; one of 16 EiB must not look negative."""
 
 META_TIMES_2 = struct.Struct("@qqqqqqqqH")
 """``time2.ntfs``: crtime, mtime, atime, ctime of $FILE_NAME with nanoseconds, and the attribute's number."""

@@ -12,6 +12,7 @@ from forensiq.analysis.times import rfc3339_json
 __all__ = ["NativeWalk"]
 
 _MOST_DEPTH = 20_000
+_LONGEST_PATH = 65_536
 _MOST_AGAIN = 1000
 """Folders that are entered although they were listed at another path already: no file system of ours has such."""
 
@@ -75,6 +76,9 @@ class NativeWalk:
         self._cells[0], self._cells[1] = inode, -1
         if (inode, -1) in self._skip:
             self._report(inode, path, "the reader failed on this directory: it was passed over")
+            return
+        if len(path) > _LONGEST_PATH:
+            self._report(inode, path[:1000], f"its path is longer than {_LONGEST_PATH} characters: not entered")
             return
         if len(stack) >= _MOST_DEPTH:
             self._report(inode, path, f"deeper than {_MOST_DEPTH} folders: not entered")
