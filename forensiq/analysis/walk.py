@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from json.encoder import encode_basestring_ascii as quoted
 
+from forensiq.analysis.folder_paths import FolderPaths
 from forensiq.analysis.levels import Folder, Level, Piece, Progress
 from forensiq.analysis.ntfs_streams import NtfsStreams
 from forensiq.analysis.recovery import RecoveryJudge
@@ -41,8 +42,6 @@ _VIRTUAL_DIRECTORY = 11
 _MOST_DEPTH = 20_000
 _DEEP = 64
 _LONGEST_PATH = 65_536
-_MOST_AGAIN = 1000
-"""Folders that are entered although they were listed at another path: links to folders are rare, and bounded."""
 _TIMES_2 = Metadata.time2.offset
 _WORD = NAME.size // 8
 _NAME_AT, _ADDRESS_AT, _KIND_AT, _FLAGS_AT = 1, 5, NAME.size // 4 - 2, NAME.size // 4 - 1
@@ -86,8 +85,7 @@ class Walk:
         self._careful = careful | {inode for inode, _ in skip}
         self._recurse = recurse
         self._hunt = orphans
-        self._entered: set[int] = set()
-        self._again = 0
+        self._paths = FolderPaths()
         self._deleted = deleted
         self._singly = singly
         self._rendering: Rendering = rendering or JsonLines(partition, partition_offset)
@@ -154,17 +152,13 @@ class Walk:
         if len(path) > _LONGEST_PATH:
             self._report(inode, path[:200] + "…", f"a path of more than {_LONGEST_PATH} characters: not entered")
             return
-        if inode in self._entered:
-            # Folders with two names each, forty deep, have 2⁴⁰ paths.
-            self._again += 1
-            if self._again > _MOST_AGAIN:
-                self._report(inode, path, f"one of more than {_MOST_AGAIN} further paths to folders: not entered again")
-                return
+        if why := self._paths.refusal(inode):
+            self._report(inode, path, why)
+            return
         pointer = self._lib.fs_dir_open_meta(self._fs.pointer, inode)
         if not pointer:
             self._report(inode, path, self._lib.take_error())
             return
-        self._entered.add(inode)
         self._stack.append(Level(pointer, inode, path, exact, orphan=orphan))
         self._on_way.add(inode)
 

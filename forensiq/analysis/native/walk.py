@@ -6,6 +6,7 @@ from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as quoted
 
 from forensiq.analysis.file_system_error import FileSystemError
+from forensiq.analysis.folder_paths import FolderPaths
 from forensiq.analysis.native.base import Name, NativeFileSystem, Node
 from forensiq.analysis.times import rfc3339_json
 
@@ -13,8 +14,6 @@ __all__ = ["NativeWalk"]
 
 _MOST_DEPTH = 20_000
 _LONGEST_PATH = 65_536
-_MOST_AGAIN = 1000
-"""Folders that are entered although they were listed at another path already: no file system of ours has such."""
 
 
 class _Level:
@@ -52,8 +51,7 @@ class NativeWalk:
         self._skip = skip
         self._recurse = recurse
         self._head = f'{{"partition":{partition},"partition_offset":{partition_offset},"path":'
-        self._entered: set[int] = set()
-        self._again = 0
+        self._paths = FolderPaths()
 
     def run(self, start: int | None = None, path: str = "/", exact: bytes | None = None) -> None:
         """Walk from the root (or a directory's inode, whose path with a slash at the end is given) to the end."""
@@ -86,11 +84,9 @@ class NativeWalk:
         if inode in on_way:
             self._report(inode, path, "a folder that contains itself: not entered again")
             return
-        if inode in self._entered:
-            self._again += 1
-            if self._again > _MOST_AGAIN:
-                self._report(inode, path, "one of very many folders that have several paths: not entered again")
-                return
+        if why := self._paths.refusal(inode):
+            self._report(inode, path, why)
+            return
         try:
             node = self._fs.node(inode)
             if node.type != "directory":
@@ -99,7 +95,6 @@ class NativeWalk:
         except FileSystemError as error:
             self._report(inode, path, error.message)
             return
-        self._entered.add(inode)
         on_way.add(inode)
         stack.append(_Level(node, names, path, exact))
 
