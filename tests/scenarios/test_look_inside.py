@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from forensiq.cli.ls import _line as row_of
+from forensiq.model.listing import FileEntry
 from tests.support.disks import mbr_entry, mbr_sector
 from tests.support.fat import fat_volume
 
@@ -190,3 +192,22 @@ def test_a_mount_that_died_can_be_ended(disk: Path, tmp_path: Path) -> None:
     server.wait()
     assert json.loads(run("unmount", place, "--json").stdout)["left_behind"] is True
     assert not list(place.iterdir())
+
+
+def test_rows_made_in_the_worker_are_those_made_from_json(disk: Path) -> None:
+    entries = [FileEntry.from_json(each) for each in lines(run("ls", disk, "-r", "--json"))]
+    shown = run("ls", disk, "-r", "--quiet").stdout.decode().splitlines()
+    rows = [row for row in shown if " · from byte " not in row]
+    assert any(row.endswith("/bottom.txt") for row in rows)
+    assert rows == [row_of(each) for each in entries]
+
+
+def test_event_rows_made_in_the_worker_are_those_made_from_json(disk: Path) -> None:
+    entries = [FileEntry.from_json(each) for each in lines(run("ls", disk, "-r", "--json"))]
+    events = [json.loads(line) for line in run("timeline", disk, "--format", "jsonl", "--quiet").stdout.splitlines()]
+    plain = {each.path for each in entries if each.allocated and each.stream is None and each.mtime}
+    modified = {each["path"]: each["time"] for each in events if "m" in each["activity"] and each["source"] == "inode"}
+    assert plain
+    assert {path: modified[path] for path in plain} == {
+        each.path: each.mtime for each in entries if each.path in plain and each.stream is None
+    }
