@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from forensiq.cli.ls import _line as row_of
+from forensiq.model.jsonable import Json
 from forensiq.model.listing import FileEntry
 from tests.support.disks import mbr_entry, mbr_sector
 from tests.support.fat import fat_volume
@@ -37,7 +38,7 @@ def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[bytes]
     return done
 
 
-def lines(done: subprocess.CompletedProcess[bytes]) -> list[dict[str, object]]:
+def lines(done: subprocess.CompletedProcess[bytes]) -> list[dict[str, Json]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
