@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from forensiq.analysis.opening import ImageRef, open_reference
+from forensiq.analysis.orphan import end_with_parent
 from forensiq.analysis.requested import RequestedMedium
 from forensiq.analysis.sandbox import enter_sandbox
 from forensiq.errors import ForensiqError
@@ -150,6 +151,7 @@ def _serve(image: EvidenceImage | RequestedMedium, channel: Channel, cells: memo
 
 def main() -> None:
     """Serve one parent."""
+    end_with_parent()
     # Nothing here makes reference cycles; looking for them costs a tenth of a walk.
     gc.disable()
     requests = os.fdopen(os.dup(0), "rb")
