@@ -108,11 +108,6 @@ def test_a_folder_of_many_entries(tmp_path: Path) -> None:
     many_entries(tmp_path, 20_000)
 
 
-@pytest.mark.long
-def test_a_folder_of_a_million_entries(tmp_path: Path) -> None:
-    many_entries(tmp_path, 1_000_000)
-
-
 def many_entries(folder: Path, count: int) -> None:
     volume = Ext2(block=4096, blocks=count // 100 + 200, inodes=32)
     one = volume.file(ROOT, b"one.txt", b"one")
