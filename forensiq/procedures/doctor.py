@@ -170,7 +170,7 @@ def _kernel(system: System) -> Iterator[MachineCheck]:
 
 def _call_filter(system: System) -> MachineCheck:
     """What the processes that parse evidence really get: the kernel must offer seccomp, and libseccomp load it."""
-    consequence = "parsers of evidence cannot be kept from calls that they do not need (network, other programs)"
+    consequence = "parsers cannot be kept from calls that they do not need (network, programs)"
     if not seccomp_available(system):
         return MachineCheck("kernel", "seccomp", _LIMITED, "not offered by this kernel", consequence)
     _, library = sandbox_support()

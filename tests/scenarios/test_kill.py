@@ -201,7 +201,7 @@ def stop_everywhere(folder: Path, kind: str, step: int) -> None:
     say(f"{kind}: stopped at {number // step} of {number} changes of a file")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS[:2])
 def test_killed_at_a_few_moments(tmp_path: Path, kind: str) -> None:
     kill_often(tmp_path, kind, 1, 1)
 
@@ -213,7 +213,7 @@ def test_full_at_a_few_bytes(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_rescue_stopped_between_some_changes_of_a_file(tmp_path: Path, kind: str) -> None:
-    stop_everywhere(tmp_path, kind, 40)
+    stop_everywhere(tmp_path, kind, 90)
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -79,9 +80,12 @@ def test_a_picture_is_drawn_from_as_many_as_fit() -> None:
 
 def test_an_acquisition_records_its_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def often(
-        request: AcquireRequest, stack: ExitStack, holding: ExitStack | None = None
+        request: AcquireRequest,
+        stack: ExitStack,
+        holding: ExitStack | None = None,
+        received: Callable[[], Evidence] | None = None,
     ) -> tuple[Evidence, AcquisitionJob]:
-        evidence, job = prepare(request, stack, holding)
+        evidence, job = prepare(request, stack, holding, received)
         return evidence, dataclasses.replace(job, plan=dataclasses.replace(job.plan, watch_s=0.0))
 
     prepare = procedure.prepare

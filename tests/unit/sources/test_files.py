@@ -61,7 +61,7 @@ def test_a_first_part_alone_is_a_file_and_a_gap_is_named(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "what"), [("nothing", "No such file"), ("folder", "a folder"), ("empty", "empty"), ("pipe", "not a file")]
+    ("name", "what"), [("nothing", "No such file"), ("folder", "a folder"), ("empty", "empty"), ("pipe", "is a pipe")]
 )
 def test_what_is_no_source_is_wrong_usage(tmp_path: Path, name: str, what: str) -> None:
     (tmp_path / "folder").mkdir()
