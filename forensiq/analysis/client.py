@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -123,12 +124,11 @@ class Worker:
             "memory": memory,
             "served": None if served is None else [served.size, served.sector_size],
         }
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.close)
             self._send(start)
             self.facts = self._first_answer()
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
     def _first_answer(self) -> Mapping[str, Any]:
         kind, payload = self._frame()

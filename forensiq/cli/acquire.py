@@ -9,16 +9,13 @@ from typing import Any
 import click
 
 from forensiq.cli.acquire_options import (
-    algorithms,
-    block_size,
     case_choice,
     case_fields,
     case_options,
-    command_line,
     image_options,
-    metadata,
     place,
     reading_options,
+    request_fields,
 )
 from forensiq.cli.acquire_run import run_acquisition
 from forensiq.cli.acquire_view import show_plan
@@ -80,34 +77,9 @@ def command(run: Run, source: str, output: Path | None, format_: str, **given: A
         source=source,
         output=place(output, case),
         format="delta" if given["since"] is not None else format_,
-        compression=given["compression"],
-        segment_size=given["segment_size"],
-        algorithms=algorithms(given["hashes"]),
-        metadata=metadata(given, given["acquired_at"]),
-        copy_to=given["copy_to"],
-        spill=given["spill"],
-        offset=given["offset"],
-        length=given["length"],
-        partition=given["partition"],
-        retries=given["retries"],
-        verify=not given["no_verify"],
-        read_timeout=given["read_timeout"],
-        ddrescue=given["continue_ddrescue"],
-        priority=given["priority"],
-        reread=given["reread"],
-        resume=given["resume"],
-        allow_low_space=given["allow_low_space"],
-        allow_writable=given["allow_writable"],
-        restore_flag=given["restore_flag"],
-        block_hash_size=block_size(given["block_hash_size"]),
-        segment_hash=not given["no_segment_hash"],
-        blocker=given["blocker"],
-        probe=not given["no_probe"],
-        set_identifier=given["set_guid"],
-        command=command_line(),
         case=case,
-        since=given["since"],
         scope=parse_scope(given["scope"]) if given["scope"] is not None else None,
+        **request_fields(given),
     )
     if given["dry_run"]:
         plan = plan_only(request)

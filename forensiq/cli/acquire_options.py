@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,13 @@ from forensiq.procedures.acquire_request import CaseChoice
 
 __all__ = [
     "DEFAULT_BLOCKS",
-    "algorithms",
-    "block_size",
     "case_choice",
     "case_fields",
     "case_options",
-    "command_line",
     "image_options",
-    "metadata",
     "place",
     "reading_options",
+    "request_fields",
 ]
 
 DEFAULT_BLOCKS = "16MiB"
@@ -122,13 +119,32 @@ reading_options = _apply(_READING)
 """How a source that may fail is read."""
 
 
-def algorithms(hashes: tuple[HashAlgorithm, ...]) -> tuple[HashAlgorithm, ...]:
+def request_fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an ``AcquireRequest`` that the options in ``given`` are; a command has those it offers."""
+    fields = {name: given[name] for name in _AS_THEY_ARE if name in given}
+    fields |= {field: given[option] for option, field in _UNDER_ANOTHER_NAME.items() if option in given}
+    fields |= {field: not given[option] for option, field in _TURNED.items() if option in given}
+    return fields | {
+        "algorithms": _algorithms(given["hashes"]),
+        "metadata": _metadata(given),
+        "block_hash_size": _block_size(given["block_hash_size"]),
+        "command": tuple(sys.argv),
+    }
+
+
+_AS_THEY_ARE = ("compression", "segment_size", "copy_to", "spill", "offset", "length", "partition", "retries",
+                "read_timeout", "priority", "reread", "resume", "allow_low_space", "allow_writable", "restore_flag",
+                "blocker", "since")  # fmt: skip
+_UNDER_ANOTHER_NAME = {"continue_ddrescue": "ddrescue", "set_guid": "set_identifier"}
+_TURNED = {"no_verify": "verify", "no_segment_hash": "segment_hash", "no_probe": "probe"}
+
+
+def _algorithms(hashes: tuple[HashAlgorithm, ...]) -> tuple[HashAlgorithm, ...]:
     """Return what was asked for, or the default, in one order and without repetitions."""
     return tuple(each for each in HashAlgorithm if each in (hashes or DEFAULT_ALGORITHMS))
 
 
-def block_size(text: str) -> int | None:
-    """Return the block size in bytes, ``None`` for ``none``."""
+def _block_size(text: str) -> int | None:
     if text == "none":
         return None
     size: int = SIZE.convert(text, None, None)
@@ -137,18 +153,6 @@ def block_size(text: str) -> int | None:
     return size
 
 
-def metadata(fields: dict[str, str], acquired_at: str | None) -> ImageMetadata:
-    """Return the case fields as they were typed."""
-    return ImageMetadata(
-        case_number=fields["case_number"],
-        evidence_number=fields["evidence_number"],
-        examiner=fields["examiner"],
-        description=fields["description"],
-        notes=fields["notes"],
-        acquired=acquired_at,
-    )
-
-
-def command_line() -> tuple[str, ...]:
-    """Return the command line of this process, for the record."""
-    return tuple(sys.argv)
+def _metadata(given: Mapping[str, Any]) -> ImageMetadata:
+    names = ("case_number", "evidence_number", "examiner", "description", "notes")
+    return ImageMetadata(**{name: given[name] for name in names}, acquired=given.get("acquired_at"))

@@ -11,14 +11,11 @@ import click
 
 from forensiq.cli.acquire_options import (
     DEFAULT_BLOCKS,
-    algorithms,
-    block_size,
     case_choice,
     case_fields,
     case_options,
-    command_line,
-    metadata,
     reading_options,
+    request_fields,
 )
 from forensiq.cli.acquire_run import run_acquisition
 from forensiq.cli.acquire_view import show_plan
@@ -94,25 +91,8 @@ def command(run: Run, source: str, target: str, record: Path | None, **given: An
     request = AcquireRequest(
         source=source,
         output=stem,
-        algorithms=algorithms(given["hashes"]),
-        metadata=metadata(given, None),
         format="clone",
         compression="none",
-        offset=given["offset"],
-        length=given["length"],
-        retries=given["retries"],
-        verify=not given["no_verify"],
-        read_timeout=given["read_timeout"],
-        ddrescue=given["continue_ddrescue"],
-        priority=given["priority"],
-        reread=given["reread"],
-        resume=given["resume"],
-        allow_writable=given["allow_writable"],
-        restore_flag=given["restore_flag"],
-        block_hash_size=block_size(given["block_hash_size"]),
-        blocker=given["blocker"],
-        probe=not given["no_probe"],
-        command=command_line(),
         case=case,
         clone=CloneRequest(
             target,
@@ -121,6 +101,7 @@ def command(run: Run, source: str, target: str, record: Path | None, **given: An
             confirm=given["confirm_target"],
             ask=_ask if sys.stdin.isatty() and not run.json else None,
         ),
+        **request_fields(given),
     )
     if given["dry_run"]:
         plan = plan_only(request)

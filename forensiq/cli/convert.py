@@ -11,15 +11,12 @@ import click
 from click.core import ParameterSource
 
 from forensiq.cli.acquire_options import (
-    algorithms,
-    block_size,
     case_choice,
     case_fields,
     case_options,
-    command_line,
     image_options,
-    metadata,
     place,
+    request_fields,
 )
 from forensiq.cli.acquire_run import run_acquisition
 from forensiq.cli.options import STEM, forensiq_command
@@ -62,21 +59,8 @@ def command(
         source=image,
         output=output if output is not None else place(output, case),
         format=format_,
-        compression=_compression(format_, given["compression"]),
-        resume=resume,
-        segment_size=given["segment_size"],
-        algorithms=algorithms(given["hashes"]),
-        metadata=metadata(given, given["acquired_at"]),
-        copy_to=given["copy_to"],
-        spill=given["spill"],
-        retries=given["retries"],
-        verify=not given["no_verify"],
-        allow_low_space=given["allow_low_space"],
-        block_hash_size=block_size(given["block_hash_size"]),
-        segment_hash=not given["no_segment_hash"],
-        set_identifier=given["set_guid"],
-        command=command_line(),
         case=case,
+        **request_fields(given | {"compression": _compression(format_, given["compression"]), "resume": resume}),
     )
     return run_acquisition(run, partial(convert, request))
 

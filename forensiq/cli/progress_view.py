@@ -62,16 +62,16 @@ class Counters(Protocol):
     def snapshot(self) -> Snapshot: ...
 
 
-class _View:
-    """One way to show snapshots; ``show`` is called from one thread only."""
+class _View(Protocol):
+    """One way to show snapshots; called from one thread only."""
 
     interval: float
 
     def show(self, now: Snapshot, meter: RateMeter) -> None:
-        raise NotImplementedError
+        """Show counters in the middle of a phase."""
 
     def phase_ended(self, last: Snapshot) -> None:
-        raise NotImplementedError
+        """Show the last counters of a phase."""
 
     def say(self, words: str) -> None:
         """Tell a person something in passing; a view for programs does not."""
@@ -80,7 +80,7 @@ class _View:
         """Release the terminal."""
 
 
-class _JsonView(_View):
+class _JsonView:
     interval = JSON_INTERVAL
 
     def show(self, now: Snapshot, meter: RateMeter) -> None:
@@ -90,8 +90,14 @@ class _JsonView(_View):
     def phase_ended(self, last: Snapshot) -> None:
         self.show(last, RateMeter())
 
+    def say(self, words: str) -> None:
+        """Nothing: its reader wants counters."""
 
-class _LineView(_View):
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _LineView:
     interval = LINE_INTERVAL
 
     def __init__(self, sector_size: int | None) -> None:
@@ -107,8 +113,11 @@ class _LineView(_View):
         sys.stderr.write(words + "\n")
         sys.stderr.flush()
 
+    def close(self) -> None:
+        """Nothing is held."""
 
-class _LiveView(_View):
+
+class _LiveView:
     interval = LIVE_INTERVAL
 
     def __init__(self, console: Console, sector_size: int | None) -> None:

@@ -12,6 +12,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,12 +58,12 @@ class CatalogueListing(Listing):
         self._store = CatalogueStore(catalogue)
         self._scope = "" if partition is None else f" of partition {partition}"
         self._path = os.path.abspath(reference.path)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._store.close)
             super().__init__(reference, partition=partition)
+            undo.callback(super().close)
             self.forgotten = self._store.forget_others(self._key.key, self._path)
-        except BaseException:
-            self._store.close()
-            raise
+            undo.pop_all()
 
     def close(self) -> None:
         """End the worker and close the catalogue."""

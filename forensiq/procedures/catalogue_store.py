@@ -147,13 +147,12 @@ class CatalogueStore:
             yield Writer(self._base, int(walk or 0))
             self._base.execute("COMMIT")
         except sqlite3.Error as error:
-            self._roll_back()
             raise DestinationError(f"{self.path}: {error}", path=str(self.path)) from error
-        except BaseException:
+        finally:
             self._roll_back()
-            raise
 
     def _roll_back(self) -> None:
+        """Undo what was not committed; nothing where all of it was."""
         if self._base.in_transaction:
             self._base.execute("ROLLBACK")
 

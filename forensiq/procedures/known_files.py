@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -106,12 +107,11 @@ class KnownFiles:
     def __init__(self, paths: Sequence[Path]) -> None:
         """Open them; :class:`~forensiq.errors.UsageError` for what is neither a list of digests nor an RDSv3 set."""
         self.sets: list[KnownSet] = []
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.close)
             for path in paths:
                 self.sets.append(_open(path))
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
     def algorithms(self) -> set[str]:
         """Return the algorithms that must be computed: the best one of each set."""

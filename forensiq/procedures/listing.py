@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -33,11 +34,10 @@ class Listing:
         self.forgotten = 0
         """States of the image that a catalogue knew and that are not what it is now."""
         self.explorer = Explorer(reference, stall=stall)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.explorer.close)
             self.states = self._states(partition)
-        except BaseException:
-            self.explorer.close()
-            raise
+            undo.pop_all()
 
     def _states(self, partition: int | None) -> tuple[VolumeState, ...]:
         self.system = system = self.explorer.volumes()

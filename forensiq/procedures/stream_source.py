@@ -13,6 +13,7 @@ import os
 import select
 import stat
 import threading
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,7 +121,9 @@ def _receive(descriptor: int, path: Path, progress: Progress, stop: threading.Ev
     digest = hashlib.sha256()
     size = 0
     progress.begin("receiving the stream", 0, ["receive"])
-    try:
+    with ExitStack() as undo:
+        undo.callback(remove, part_path(path))
+        undo.callback(output.close)
         while data := _next(descriptor, stop, regular=regular):
             digest.update(data)
             store_sparse(output, size, memoryview(data))
@@ -130,10 +133,7 @@ def _receive(descriptor: int, path: Path, progress: Progress, stop: threading.Ev
             raise UsageError("nothing came on standard input", hint="… | forensiq acquire - OUTPUT")
         output.truncate(size)
         output.sync()
-    except BaseException:
-        output.close()
-        remove(part_path(path))
-        raise
+        undo.pop_all()
     output.close()
     # The digest of what came is known before anything can be called complete.
     _digest_path(path).write_text(digest.hexdigest() + "\n", "ascii")
