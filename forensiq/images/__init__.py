@@ -9,22 +9,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from forensiq.errors import ImageFormatError, UsageError
-from forensiq.images.aff4 import open_aff4
+from forensiq.images.aff4.reader import open_aff4
 from forensiq.images.base import EvidenceImage
 from forensiq.images.beside import FoundRecord, find_record
-from forensiq.images.bincue import open_bincue
 from forensiq.images.detect import detect_format, sniff
-from forensiq.images.dmg import open_dmg
+from forensiq.images.dmg.reader import open_dmg
 from forensiq.images.ewf.libewf import open_ex01
 from forensiq.images.ewf.reader import open_e01
-from forensiq.images.iso import open_iso
-from forensiq.images.qcow2 import open_qcow2
+from forensiq.images.optical.bincue import open_bincue
+from forensiq.images.optical.iso import open_iso
+from forensiq.images.qcow2.reader import open_qcow2
 from forensiq.images.raw import RawImage
 from forensiq.images.request import OpenRequest
-from forensiq.images.vdi import open_vdi
-from forensiq.images.vhd import open_vhd
-from forensiq.images.vhdx import open_vhdx
-from forensiq.images.vmdk import open_vmdk
+from forensiq.images.vdi.reader import open_vdi
+from forensiq.images.vhd.reader import open_vhd
+from forensiq.images.vhdx.reader import open_vhdx
+from forensiq.images.vmdk.reader import open_vmdk
 
 __all__ = ["FORMATS", "FoundRecord", "find_record", "format_of", "open_image"]
 

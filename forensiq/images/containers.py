@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forensiq.errors import UsageError
-from forensiq.images.aff4_writer import Aff4Writer, worst_aff4
+from forensiq.images.aff4.writer import Aff4Writer, worst_aff4
 from forensiq.images.container_file import ContainerConfig, ContainerWriter
-from forensiq.images.dmg_writer import DmgWriter, largest_dmg, worst_dmg
+from forensiq.images.dmg.writer import DmgWriter, largest_dmg, worst_dmg
 from forensiq.images.flat_writer import IsoWriter
-from forensiq.images.qcow2_writer import Qcow2Writer, largest_qcow2, worst_qcow2
-from forensiq.images.vdi_writer import VdiWriter, largest_vdi, worst_vdi
-from forensiq.images.vhd_writer import VhdFixedWriter, VhdWriter, largest_vhd, worst_vhd
-from forensiq.images.vhdx_writer import VhdxWriter, largest_vhdx, worst_vhdx
-from forensiq.images.vmdk_writer import (
+from forensiq.images.qcow2.writer import Qcow2Writer, largest_qcow2, worst_qcow2
+from forensiq.images.vdi.writer import VdiWriter, largest_vdi, worst_vdi
+from forensiq.images.vhd.writer import VhdFixedWriter, VhdWriter, largest_vhd, worst_vhd
+from forensiq.images.vhdx.writer import VhdxWriter, largest_vhdx, worst_vhdx
+from forensiq.images.vmdk.writer import (
     VmdkStreamWriter,
     VmdkWriter,
     largest_vmdk,

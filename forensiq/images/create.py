@@ -20,7 +20,7 @@ from forensiq.images.ewf.config import DEFAULT_SEGMENT_SIZE, EwfConfig, segment_
 from forensiq.images.ewf.stored_media import StoredMedia
 from forensiq.images.ewf.writer import EwfWriter
 from forensiq.images.output import part_path, remove
-from forensiq.images.qcow2_delta import CLUSTER, DeltaBase, DeltaWriter
+from forensiq.images.qcow2.delta import CLUSTER, DeltaBase, DeltaWriter
 from forensiq.images.raw_stored import StoredRaw
 from forensiq.images.raw_writer import RawWriter
 from forensiq.images.spill import SpillFolders

@@ -28,7 +28,7 @@ from forensiq.devices.commands import which
 from forensiq.errors import DestinationError, DestinationExistsError, ExitCode, UsageError, VerificationFailed
 from forensiq.images import open_image
 from forensiq.images.base import EvidenceImage
-from forensiq.images.qcow2_writer import write_overlay
+from forensiq.images.qcow2.writer import write_overlay
 from forensiq.model.boot import BootFiles, BootPlan, BootRecord, EvidenceFileFacts, MachineRun
 from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.model.from_json import from_json

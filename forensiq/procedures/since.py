@@ -3,7 +3,7 @@
 1. Read the earlier record; its image is one raw or QCOW2 file, whole, with block digests, beside the new image.
 2. Check that it is the same drive: size, sector size, serial number where there is one, and a sample of blocks. A
    check, not a proof.
-3. Hand the block digests and the earlier image to the writer (:mod:`forensiq.images.qcow2_delta`).
+3. Hand the block digests and the earlier image to the writer (:mod:`forensiq.images.qcow2.delta`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from forensiq.errors import SourceReadError, UsageError
 from forensiq.images import open_image
-from forensiq.images.qcow2_delta import CLUSTER, DeltaBase
+from forensiq.images.qcow2.delta import CLUSTER, DeltaBase
 from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.model.from_json import from_json
 from forensiq.model.records import AcquisitionRecord, SinceFacts

@@ -17,7 +17,7 @@ from forensiq.clock import monotonic
 from forensiq.errors import ForensiqError, ImageDamageError, ImageFormatError, MissingSegmentError
 from forensiq.errors import UnsupportedContentError as Unsupported
 from forensiq.images import open_image
-from forensiq.images.aff4 import Aff4Image
+from forensiq.images.aff4.reader import Aff4Image
 from forensiq.images.detect import detect_format
 from forensiq.model.extent import Extent
 from tests.support.ewf_builder import mixed_media

@@ -10,7 +10,7 @@ import pytest
 
 from forensiq.errors import ImageDamageError, ImageFormatError, MissingSegmentError, UnsupportedContentError
 from forensiq.images import open_image
-from forensiq.images.qcow2 import Qcow2Image
+from forensiq.images.qcow2.reader import Qcow2Image
 from tests.support.ewf_builder import mixed_media
 from tests.support.qcow2 import CLUSTER, DATA, L1, L2, build_qcow2
 

@@ -27,11 +27,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forensiq import __version__
-from forensiq.images.aff4_description import Described, MapDigests, describe, zip_name
+from forensiq.images.aff4.description import Described, MapDigests, describe, zip_name
+from forensiq.images.aff4.zip_writer import ZipWriter
 from forensiq.images.container_blocks import ZLIB, BlockEncoder, EncodedBlocks, deflate_for
 from forensiq.images.container_file import ContainerConfig, ContainerWriter
 from forensiq.images.output import FileCalls
-from forensiq.images.zip_writer import ZipWriter
 from forensiq.model.chunk import Batch
 from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.model.image import ClosingFacts

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from forensiq.errors import Fact, ImageFormatError, MissingSegmentError, UnsupportedContentError
-from forensiq.images.aff4_stream import ChunkedStream, MapStream, Stream, SymbolicStream, symbolic
-from forensiq.images.aff4_turtle import AFF4, Facts, Literal
-from forensiq.images.aff4_volume import Volume, volume_name
+from forensiq.images.aff4.stream import ChunkedStream, MapStream, Stream, SymbolicStream, symbolic
+from forensiq.images.aff4.turtle import AFF4, Facts, Literal
+from forensiq.images.aff4.volume import Volume, volume_name
 from forensiq.images.ewf.files import SegmentFiles
 from forensiq.images.mapped import MappedImage, check_size, problem, stated
 from forensiq.images.request import OpenRequest

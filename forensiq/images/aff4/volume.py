@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from forensiq.errors import ImageFormatError
-from forensiq.images.aff4_turtle import Facts, TurtleError, parse_turtle
+from forensiq.images.aff4.turtle import Facts, TurtleError, parse_turtle
 from forensiq.images.ewf.files import SegmentFiles
 from forensiq.images.spans import Codec
 from forensiq.images.unpack import UnpackError, unpack

@@ -19,8 +19,8 @@ from forensiq.images.mapped import MappedImage, check_size, missing_file, proble
 from forensiq.images.parents import find_named, open_parent
 from forensiq.images.request import OpenRequest
 from forensiq.images.spans import Lost, Plain, Span, Zeros
-from forensiq.images.vmdk_descriptor import MARK, MAX_DESCRIPTOR, NO_PARENT, Descriptor, ExtentLine, parse_descriptor
-from forensiq.images.vmdk_sparse import SECTOR, SparseExtent, read_sparse_header
+from forensiq.images.vmdk.descriptor import MARK, MAX_DESCRIPTOR, NO_PARENT, Descriptor, ExtentLine, parse_descriptor
+from forensiq.images.vmdk.sparse import SECTOR, SparseExtent, read_sparse_header
 from forensiq.model.finding import Finding
 
 __all__ = ["VmdkImage", "open_vmdk"]

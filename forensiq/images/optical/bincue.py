@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forensiq.errors import Fact, ImageFormatError, MissingSegmentError
-from forensiq.images.cue import MODES, Track, parse_cue
 from forensiq.images.ewf.files import SegmentFiles
-from forensiq.images.iso import SECTOR, volume_facts
 from forensiq.images.mapped import MappedImage, check_size, problem, remark, stated
+from forensiq.images.optical.cue import MODES, Track, parse_cue
+from forensiq.images.optical.iso import SECTOR, volume_facts
 from forensiq.images.parents import find_named
 from forensiq.images.request import OpenRequest
 from forensiq.images.spans import Plain, Span

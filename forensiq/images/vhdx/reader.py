@@ -2,7 +2,7 @@
 
 A block table has one 64-bit entry for each block (state in the lowest 3 bits, place in MiB from bit 20 on), and after
 each *chunk ratio* of them one for the bitmap that tells which sectors of a partly stored block are the disk's own.
-Layout and checksums: :mod:`forensiq.images.vhdx_layout`.
+Layout and checksums: :mod:`forensiq.images.vhdx.layout`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from forensiq.images.mapped import MappedImage, missing_file, problem, remark, s
 from forensiq.images.parents import open_parent
 from forensiq.images.request import OpenRequest
 from forensiq.images.spans import FromParent, Held, Lost, Plain, Span, Zeros
-from forensiq.images.vhdx_layout import VhdxHeader, VhdxMetadata, read_headers, read_metadata, read_regions
-from forensiq.images.vhdx_log import Replay, replay_log
+from forensiq.images.vhdx.layout import VhdxHeader, VhdxMetadata, read_headers, read_metadata, read_regions
+from forensiq.images.vhdx.log import Replay, replay_log
 from forensiq.model.finding import Finding
 
 __all__ = ["VhdxImage", "open_vhdx"]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forensiq.errors import ImageFormatError
-from forensiq.images.vhdx_layout import Reader, VhdxHeader, crc32c
+from forensiq.images.vhdx.layout import Reader, VhdxHeader, crc32c
 
 __all__ = ["Replay", "replay_log"]
 

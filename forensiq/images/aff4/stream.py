@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forensiq.errors import ImageFormatError
-from forensiq.images.aff4_turtle import AFF4, Facts
-from forensiq.images.aff4_volume import Volume
+from forensiq.images.aff4.turtle import AFF4, Facts
+from forensiq.images.aff4.volume import Volume
 from forensiq.images.ewf.cache import BoundedCache
 from forensiq.images.spans import Codec, Lost, Packed, Pattern, Plain, Span, Zeros
 

@@ -19,7 +19,7 @@ from forensiq.images.ewf.cache import BoundedCache
 from forensiq.images.ewf.files import SegmentFiles
 from forensiq.images.mapped import MappedImage, missing_file, problem, remark, stated
 from forensiq.images.parents import find_named, open_parent
-from forensiq.images.qcow2_header import Qcow2Header, read_header, read_snapshots
+from forensiq.images.qcow2.header import Qcow2Header, read_header, read_snapshots
 from forensiq.images.request import OpenRequest
 from forensiq.images.spans import Codec, FromParent, Lost, Packed, Plain, Span, Zeros
 from forensiq.model.finding import Finding

@@ -1,7 +1,7 @@
 """Reads Apple disk images (UDIF): runs that are plain, zero, or compressed with ADC, zlib, bzip2, LZFSE or LZMA.
 
 Each partition's sectors have a CRC-32, and so have the data fork and the list of these; all are checked. Layout:
-:mod:`forensiq.images.dmg_layout`. Sectors of the kind *ignore* were free when the image was made and were not stored;
+:mod:`forensiq.images.dmg.layout`. Sectors of the kind *ignore* were free when the image was made and were not stored;
 Apple's programs give zeros for them, and so does this reader, which counts them.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from isal import isal_zlib
 
 from forensiq.errors import Fact, ImageFormatError
-from forensiq.images.dmg_layout import RUN, SECTOR, Table, Trailer, read_tables, read_trailer
+from forensiq.images.dmg.layout import RUN, SECTOR, Table, Trailer, read_tables, read_trailer
 from forensiq.images.ewf.files import SegmentFiles
 from forensiq.images.mapped import MappedImage, check_size, problem, remark, stated
 from forensiq.images.request import OpenRequest

@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 from array import array
 
-from forensiq.images import vmdk_layout as layout
 from forensiq.images.container_blocks import ZLIB, BlockEncoder, EncodedBlocks, deflate_for, stored_zlib
 from forensiq.images.container_file import ContainerConfig, ContainerWriter
 from forensiq.images.output import FileCalls
 from forensiq.images.tables import little_endian
-from forensiq.images.vmdk_layout import (
+from forensiq.images.vmdk import layout
+from forensiq.images.vmdk.layout import (
     DESCRIPTOR_SECTORS,
     GRAIN,
     GRAIN_SECTORS,

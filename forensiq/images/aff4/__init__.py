@@ -1,0 +1,1 @@
+"""AFF4 images: reader and writer."""

@@ -1,0 +1,1 @@
+"""UDIF, the disk images of Apple: reader and writer."""

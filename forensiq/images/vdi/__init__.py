@@ -1,0 +1,1 @@
+"""VDI, the disks of VirtualBox: reader and writer."""

@@ -1,0 +1,1 @@
+"""VHD, the disks of Virtual PC: reader and writers."""

@@ -1,0 +1,1 @@
+"""VMDK, the disks of VMware: reader and writers."""
