@@ -15,14 +15,19 @@ from typing import Protocol
 from forensiq.acquisition.result import ReadingFacts
 from forensiq.clock import monotonic
 from forensiq.errors import ImageDamageError, SourceLostError, SourceReadError
-from forensiq.model.extent import Extent
+from forensiq.model.extent import Extent, subtract
 from forensiq.model.media_map import NOT_TRIED, READ, READ_AFTER_RETRY, MediaMap, RangeStatus, ReadStatus
 from forensiq.sources.base import Source
 from forensiq.streams.progress import Progress
 
-__all__ = ["LinearReader", "ReadJournal", "ReadStrategy"]
+__all__ = ["GIVEN_UP", "HUNG", "HUNG_AGAIN", "LinearReader", "ReadJournal", "ReadStrategy"]
+
+HUNG = RangeStatus(ReadStatus.NOT_TRIED, detail="hung")
+HUNG_AGAIN = RangeStatus(ReadStatus.NOT_TRIED, detail="hung-again")
+GIVEN_UP = RangeStatus(ReadStatus.UNREADABLE, errno.ETIMEDOUT)
 
 _STEPS = (256 << 10, 16 << 10)
+_AROUND_HUNG = 64 << 10
 _ZEROS = bytes(1 << 20)
 _REFRESH_S = 0.5
 _PATIENCE = 64  # failed reads in a row after which a good place is read once more; doubled each time
@@ -71,6 +76,18 @@ class ReadJournal:
                 self._doubtful.append(extent)
         if state.status in (ReadStatus.UNREADABLE, ReadStatus.READ_AFTER_RETRY) and monotonic() >= self._next_refresh:
             self.refresh()
+
+    def mark_hung(self, extent: Extent, error: SourceLostError) -> None:
+        """Mark ``extent`` as where the source stopped answering, where that is what ``error`` says."""
+        if "timeout_s" in error.facts:
+            with self._lock:
+                before = self.media_map.at(extent.offset)
+                self.media_map.mark(extent, HUNG_AGAIN if before in (HUNG, HUNG_AGAIN) else HUNG)
+
+    def hung_in(self, extent: Extent, state: RangeStatus) -> list[Extent]:
+        """Return where in ``extent`` the source stopped answering: once (``HUNG``), or twice (``HUNG_AGAIN``)."""
+        with self._lock:
+            return [part for part, each in self.media_map.ranges(state.status, within=extent) if each == state]
 
     def refresh(self) -> None:
         """Let the progress counters say what is unreadable by now."""
@@ -168,7 +185,11 @@ class ReadJournal:
 
 
 class LinearReader:
-    """Reads in media order; on an error, smaller direct reads down to one sector, then ``retries`` more of each."""
+    """Reads in media order; on an error, smaller direct reads down to one sector, then ``retries`` more of each.
+
+    Where the source stopped answering in an earlier sitting smaller reads are tried, once; where it did so twice it is
+    not asked again: that is unreadable (``ETIMEDOUT``).
+    """
 
     def __init__(self, source: Source, extent: Extent, retries: int, journal: ReadJournal) -> None:
         """``extent`` is the part of the source that is the medium."""
@@ -180,6 +201,17 @@ class LinearReader:
 
     def read(self, extent: Extent, buffer: memoryview) -> None:
         """See :meth:`ReadStrategy.read`."""
+        given_up = self._journal.hung_in(extent, HUNG_AGAIN)
+        hung = self._journal.hung_in(extent, HUNG)
+        for piece in given_up:
+            view = buffer[piece.offset - extent.offset : piece.end - extent.offset]
+            view[:] = bytes(len(view))
+            self._journal.mark(piece, GIVEN_UP)
+        small = (each for part in hung for each in part.pieces(_AROUND_HUNG))
+        for piece in (*subtract([extent], [*given_up, *hung]), *small):
+            self._read_piece(piece, buffer[piece.offset - extent.offset : piece.end - extent.offset])
+
+    def _read_piece(self, extent: Extent, buffer: memoryview) -> None:
         if self._try(extent, buffer, direct=False) is None:
             self._journal.mark(extent, READ)
         else:
@@ -208,4 +240,8 @@ class LinearReader:
         self._journal.mark(sector, RangeStatus(ReadStatus.UNREADABLE, error.errno))
 
     def _try(self, extent: Extent, buffer: memoryview, *, direct: bool) -> SourceReadError | None:
-        return self._journal.attempt(self._source, self._base + extent.offset, buffer, direct=direct)
+        try:
+            return self._journal.attempt(self._source, self._base + extent.offset, buffer, direct=direct)
+        except SourceLostError as lost:
+            self._journal.mark_hung(extent, lost)
+            raise

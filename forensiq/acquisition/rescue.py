@@ -4,12 +4,13 @@ The order of work is that of GNU ddrescue (its manual, chapter "Algorithm"):
 
 1. *Copying*: large reads. Behind an error, and behind an area that answers slowly, a growing distance is skipped; a
    second pass comes from the other end and finds where the bad area ends; a third one reads what is left between,
-   without skipping; a fourth one what a read hung at in an earlier sitting. What failed is one cluster, marked
-   ``untrimmed``.
+   without skipping. What failed is one cluster, marked ``untrimmed``.
 2. *Trimming*: from both ends of each failed range, sector by sector, up to the first bad sector. What lies between is
    ``unscraped``.
 3. *Scraping*: the rest, sector by sector.
 4. *Retrying*: each bad sector as often as asked, in alternating directions.
+5. What a read hung at in an earlier sitting: last, because it may end this one, too. What hangs a second time is given
+   up in the sitting after that: it counts as unreadable (``ETIMEDOUT``), so that the image comes to its end.
 
 So no sector is tried more than twice before the retries, and every good area has been read before the first bad one is
 worked on.
@@ -28,7 +29,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
-from forensiq.acquisition.reader import ReadJournal
+from forensiq.acquisition.reader import GIVEN_UP, HUNG, HUNG_AGAIN, ReadJournal
 from forensiq.clock import monotonic
 from forensiq.errors import Interrupted, SourceLostError, SourceReadError
 from forensiq.images.base import RescueTarget
@@ -38,12 +39,20 @@ from forensiq.model.media_map import NOT_TRIED, READ, READ_AFTER_RETRY, RangeSta
 from forensiq.sources.base import Source
 from forensiq.streams.progress import Progress
 
-__all__ = ["HUNG", "SLOW", "UNSCRAPED", "UNTRIMMED", "Fetch", "OrderOfWork", "Rescue", "RescueSettings", "Stage"]
+__all__ = [
+    "SLOW",
+    "UNSCRAPED",
+    "UNTRIMMED",
+    "Fetch",
+    "OrderOfWork",
+    "Rescue",
+    "RescueSettings",
+    "Stage",
+]
 
 UNTRIMMED = RangeStatus(ReadStatus.SKIPPED, detail="untrimmed")
 UNSCRAPED = RangeStatus(ReadStatus.SKIPPED, detail="unscraped")
 SLOW = RangeStatus(ReadStatus.SKIPPED, detail="slow")
-HUNG = RangeStatus(ReadStatus.NOT_TRIED, detail="hung")
 
 _MOST_SKIP = 1 << 30  # bytes; also a hundredth of the domain, but on small media
 _LEAST_MOST = 32  # clusters
@@ -82,9 +91,11 @@ class RescueSettings:
     """How a rescue works. Sizes in bytes.
 
     ``order`` finds out what is copied first. ``checkpoint_s`` is how often, in seconds, the state is saved.
+    ``retried`` is how many of the ``retries`` an earlier sitting has made.
     """
 
     retries: int = 1
+    retried: int = 0
     cluster: int = 64 << 10
     order: OrderOfWork | None = None
     checkpoint_s: float = 30.0
@@ -141,17 +152,12 @@ class Rescue:
                 self._copy([domain], 1, forward=True, skipping=True)
                 self._copy([domain], 2, forward=False, skipping=True)
                 self._copy([domain], 3, forward=True, skipping=False, also=(SLOW,))
-                self._copy([domain], 4, forward=True, skipping=False, also=(SLOW, HUNG))
-                self._progress.phase = "rescue: trimming"
-                for each in (*stages, domain):
-                    self._trim(each)
-                self._progress.phase = "rescue: scraping"
-                for each in (*stages, domain):
-                    self._scrape(each)
-                for number in range(self._settings.retries):
+                self._work_on([*stages, domain])
+                for number in range(self._settings.retried, self._settings.retries):
                     self._progress.phase = f"rescue: retrying, {number + 1} of {self._settings.retries}"
                     self._retry(domain, number + 1, forward=number % 2 == 0)
-            self._state = MapfileState(domain.end, "+", 1)
+                self._read_what_hung(domain)
+            self._state = MapfileState(domain.end, "+", max(self._settings.retried, self._settings.retries))
         finally:
             self._save(self._state)
 
@@ -176,6 +182,22 @@ class Rescue:
                 self._progress.phase = "rescue: reading the file system"
         self._progress.phase = "rescue: copying"
         return done
+
+    def _work_on(self, places: Sequence[Extent]) -> None:
+        self._progress.phase = "rescue: trimming"
+        for each in places:
+            self._trim(each)
+        self._progress.phase = "rescue: scraping"
+        for each in places:
+            self._scrape(each)
+
+    def _read_what_hung(self, domain: Extent) -> None:
+        for part in self._with_status(domain, HUNG_AGAIN):
+            self._journal.mark(part, GIVEN_UP)
+        if self._with_status(domain, HUNG):
+            self._progress.phase = "rescue: reading where the drive hung before"
+            self._copy([domain], 4, forward=True, skipping=False, also=(HUNG,))
+            self._work_on([domain])
 
     def _copy(
         self,
@@ -293,8 +315,9 @@ class Rescue:
         return [part for part, state in self._within(domain, wanted.status) if state.detail == wanted.detail]
 
     def _mark_slow(self, skipped: Extent) -> None:
-        for part, _ in self._within(skipped, ReadStatus.NOT_TRIED):
-            self._journal.mark(part, SLOW)
+        for part, state in self._within(skipped, ReadStatus.NOT_TRIED):
+            if state == NOT_TRIED:
+                self._journal.mark(part, SLOW)
 
     def _is_slow(self, length: int, seconds: float) -> bool:
         rate = length / max(seconds, 1e-6)
@@ -318,8 +341,7 @@ class Rescue:
         try:
             error = self._journal.attempt(self._source, self._base + extent.offset, data, direct=True)
         except SourceLostError as lost:
-            if "timeout_s" in lost.facts:
-                self._journal.mark(extent, HUNG)  # the last one to be tried when the rescue goes on
+            self._journal.mark_hung(extent, lost)
             raise
         if error is None:
             self._target.store_at(extent.offset, data)

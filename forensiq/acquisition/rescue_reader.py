@@ -8,17 +8,17 @@ that answers slowly, everything from there on is rescued into a store, by the pa
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from forensiq.acquisition.reader import LinearReader, ReadJournal
-from forensiq.acquisition.rescue import HUNG, Rescue, RescueSettings
+from forensiq.acquisition.rescue import Rescue, RescueSettings
 from forensiq.clock import monotonic
-from forensiq.errors import SourceLostError
+from forensiq.errors import DestinationError, SourceLostError
 from forensiq.images.base import RescueTarget
 from forensiq.model.extent import Extent, merge
 from forensiq.model.mapfile import MapfileState
-from forensiq.model.media_map import NOT_TRIED, READ, SKIPPED_BY_SCOPE, MediaMap
+from forensiq.model.media_map import NOT_TRIED, READ, SKIPPED_BY_SCOPE, MediaMap, RangeStatus, ReadStatus
 from forensiq.model.source import SourceKind
 from forensiq.sources.base import Source
 from forensiq.streams.progress import Progress
@@ -47,8 +47,8 @@ class RescueSetup:
     """What a rescue needs besides source and plan.
 
     ``target`` takes the bytes; ``save`` makes the map that belongs to it durable; ``known`` is that map from an earlier
-    sitting. ``at_once`` rescues from the first byte on, whatever the state of the drive: with an order of work, or a
-    drive known to fail.
+    sitting, ``hung`` where the drive stopped answering in one that was no rescue yet. ``at_once`` rescues from the
+    first byte on, whatever the state of the drive: with an order of work, or a drive known to fail.
     """
 
     target: RescueTarget
@@ -56,6 +56,7 @@ class RescueSetup:
     settings: RescueSettings
     stop: threading.Event
     known: MediaMap | None = None
+    hung: Sequence[tuple[Extent, RangeStatus]] = ()
     earlier: EarlierRescue | None = None
     at_once: bool = False
 
@@ -74,7 +75,7 @@ class RescueReader:
         self._setup = setup
         self._start: int | None = None
         self._in_order: LinearReader | None = None
-        self._at_once = setup.at_once or setup.known is not None or setup.earlier is not None
+        self._at_once = setup.at_once or setup.known is not None or setup.earlier is not None or bool(setup.hung)
         self._rate = 0.0
         # The kernel reads ahead of buffered reads, and page by page around an error: reads that only hurt the drive.
         self._direct = source.identity.kind is SourceKind.BLOCK_DEVICE
@@ -107,8 +108,7 @@ class RescueReader:
         try:
             error = self._journal.attempt(self._source, self._extent.offset + piece.offset, buffer, direct=self._direct)
         except SourceLostError as lost:
-            if "timeout_s" in lost.facts:
-                self._journal.mark(piece, HUNG)
+            self._journal.mark_hung(piece, lost)
             raise
         if error is not None:
             return False
@@ -125,11 +125,15 @@ class RescueReader:
         """Rescue everything from byte ``start`` on; say whether there was room for it."""
         setup, medium = self._setup, self._journal.media_map.size
         domain = Extent.between(start, medium)
+        for part, state in setup.hung:
+            if gap := part.intersect(domain):
+                self._journal.mark(gap, state)
         room = setup.target.room()
         if room is not None and setup.known is None and room < domain.length:
             self._journal.strategy = f"in order: {room} bytes are too little for the rescue of {domain.length} bytes"
             return False
         setup.target.begin_rescue(start)
+        self._refuse_short_target(domain)
         self._start = start
         self._journal.strategy = f"rescue from byte {start} on"
         self._take_over(domain)
@@ -153,6 +157,18 @@ class RescueReader:
             if not state.is_data:
                 setup.target.clear(part)
         return True
+
+    def _refuse_short_target(self, domain: Extent) -> None:
+        known, there = self._setup.known, self._setup.target.stored_size()
+        data = known.ranges(ReadStatus.READ, ReadStatus.READ_AFTER_RETRY, within=domain) if known is not None else ()
+        claimed = max((part.end for part, _ in data), default=0)
+        if claimed > there:
+            raise DestinationError(
+                f"what was rescued before is not there any more: its map tells of data up to byte {claimed:,}, and the "
+                f"file beside it ends at byte {there:,}; bring that file back, or remove the .rescue.map to read again",
+                claimed=claimed,
+                size=there,
+            )
 
     def _take_over(self, domain: Extent) -> None:
         """Enter into the map what earlier sittings and other programs know of ``domain``."""

@@ -13,28 +13,32 @@ from pathlib import Path
 
 from forensiq.errors import DestinationError, DestinationExistsError, ImageFormatError
 from forensiq.images.output import FileCalls, OutputFile, remove
-from forensiq.images.sparse import clear_sparse, read_sparse, store_sparse
+from forensiq.images.sparse import SparseTarget
 from forensiq.model.extent import Extent
 from forensiq.model.mapfile import MapfileState, format_mapfile, parse_mapfile
 from forensiq.model.media_map import MediaMap
 from forensiq.streams.durable import destination_error, write_durably
 
-__all__ = ["RescueStore", "load_map", "map_saver"]
+__all__ = ["RescueStore", "load_map", "load_rescue", "map_saver", "retries_made"]
 
 _MOST_MAP = 256 << 20
 
 
-class RescueStore:
+class RescueStore(SparseTarget):
     """A :class:`~forensiq.images.base.RescueTarget` in a file of its own; made when the first byte comes.
 
     ``resume`` takes up a file that is there; else one that is there is a :class:`DestinationExistsError`.
+    ``largest`` is where files end on the file system (bytes), if that is known: the store is as long as the medium.
     """
 
     in_place = False
     in_order_end = 0
 
-    def __init__(self, path: Path, *, resume: bool = False, calls: FileCalls | None = None) -> None:
+    def __init__(
+        self, path: Path, *, resume: bool = False, largest: int | None = None, calls: FileCalls | None = None
+    ) -> None:
         self.path = path
+        self._largest = largest
         self._calls = calls
         self._output: OutputFile | None = None
         if resume:
@@ -49,31 +53,16 @@ class RescueStore:
             self._output = OutputFile.create(self.path, calls=self._calls)
 
     def room(self) -> int | None:
-        """See :meth:`forensiq.images.base.RescueTarget.room`: what is free on the file system."""
+        """See :meth:`forensiq.images.base.RescueTarget.room`: what is free, and no more than a file can hold."""
         try:
             facts = os.statvfs(self.path.parent)
         except OSError as error:
             raise destination_error(error, self.path.parent, "measuring") from error
-        return facts.f_bavail * facts.f_frsize
-
-    def store_at(self, offset: int, data: memoryview) -> None:
-        """See :meth:`forensiq.images.base.RescueTarget.store_at`; zeros become holes."""
-        store_sparse(self._file, offset, data)
-
-    def clear(self, extent: Extent) -> None:
-        """See :meth:`forensiq.images.base.RescueTarget.clear`."""
-        clear_sparse(self._file, extent)
-
-    def read_stored(self, offset: int, buffer: memoryview) -> None:
-        """See :meth:`forensiq.images.base.RescueTarget.read_stored`."""
-        read_sparse(self._file, offset, buffer)
-
-    def sync_stored(self) -> None:
-        """See :meth:`forensiq.images.base.RescueTarget.sync_stored`."""
-        self._file.sync()
+        free = facts.f_bavail * facts.f_frsize
+        return free if self._largest is None else min(free, self._largest)
 
     @property
-    def _file(self) -> OutputFile:
+    def _sparse(self) -> OutputFile:
         if self._output is None:
             raise DestinationError(f"{self.path} is not open", path=str(self.path))
         return self._output
@@ -108,6 +97,16 @@ def load_map(path: Path, size: int, *, base: int = 0) -> MediaMap:
     """Return the map in the mapfile ``path`` for a medium of ``size`` bytes that starts at byte ``base`` of the source.
 
     A file that is none is an :class:`ImageFormatError`."""
+    return load_rescue(path, size, base=base)[0]
+
+
+def retries_made(state: MapfileState) -> int:
+    """Return how many rounds of retries are behind a rescue in this state (ddrescue counts them as passes)."""
+    return {"+": state.current_pass, "-": state.current_pass - 1}.get(state.phase, 0)
+
+
+def load_rescue(path: Path, size: int, *, base: int = 0) -> tuple[MediaMap, MapfileState]:
+    """As :func:`load_map`; and where the rescue stood, as the file says (positions are bytes of the source)."""
     try:
         if path.stat().st_size > _MOST_MAP:
             raise ImageFormatError(f"{path} is too large to be a map", path=str(path))
@@ -115,4 +114,5 @@ def load_map(path: Path, size: int, *, base: int = 0) -> MediaMap:
     except OSError as error:
         raise ImageFormatError(f"{path} cannot be read: {error.strerror}", path=str(path)) from error
     # Of a part of a source, another program's map may tell of the rest too.
-    return parse_mapfile(text, None if base else size)[0].part(Extent(base, size))
+    media_map, state = parse_mapfile(text, None if base else size)
+    return media_map.part(Extent(base, size)), state

@@ -9,9 +9,10 @@ from __future__ import annotations
 import mmap
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from forensiq.errors import Interrupted, SourceLostError, SourceReadError
+from forensiq.acquisition.reader import ReadJournal
+from forensiq.errors import Interrupted, SourceLostError
 from forensiq.model.extent import Extent, merge
 from forensiq.model.media_map import MediaMap
 from forensiq.sources.base import Source
@@ -22,17 +23,17 @@ __all__ = ["SecondLook", "look_again"]
 _PIECE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SecondLook:
-    """What a second reading found; extents in bytes of the stored medium, in whole sectors.
+    """What a second reading has found so far; extents in bytes of the stored medium, in whole sectors, in order.
 
     ``compared`` counts bytes that could be compared; ``unstable`` read differently; ``lost`` was read the first time
     and could not be read again. What was unreadable the first time is not looked at.
     """
 
-    compared: int
-    unstable: tuple[Extent, ...]
-    lost: tuple[Extent, ...]
+    compared: int = 0
+    unstable: list[Extent] = field(default_factory=list)
+    lost: list[Extent] = field(default_factory=list)
 
 
 def look_again(
@@ -40,16 +41,18 @@ def look_again(
     base: int,
     stored: Source,
     media_map: MediaMap,
+    found: SecondLook,
     *,
     progress: Progress,
     stop: threading.Event,
-) -> SecondLook:
-    """Read everything that ``media_map`` says is data once more and compare it with ``stored``.
+) -> None:
+    """Read everything that ``media_map`` says is data once more, compare it with ``stored``, add to ``found``.
 
-    Byte ``base`` of ``source`` is byte 0 of the medium. Raises :class:`Interrupted` on a stop request; errors of
-    ``stored`` are the caller's. Stage of ``progress``: ``compare``.
+    Byte ``base`` of ``source`` is byte 0 of the medium. Raises :class:`Interrupted` on a stop request and
+    :class:`SourceLostError` when the source is gone; errors of ``stored`` are the caller's. What was found until then
+    is in ``found``. Stage of ``progress``: ``compare``.
     """
-    look = _Look(source, base, stored)
+    look = _Look(source, base, stored, found)
     data = [extent for extent, state in media_map if state.is_data]
     progress.begin("reading again", sum(extent.length for extent in data), ["compare"])
     for extent in merge(data):
@@ -59,7 +62,6 @@ def look_again(
             progress.position = piece.offset
             look.compare(piece)
             progress.add("compare", piece.length)
-    return SecondLook(look.compared, merge(look.unstable), merge(look.lost))
 
 
 def _aligned_pieces(extent: Extent) -> Iterator[Extent]:
@@ -70,45 +72,45 @@ def _aligned_pieces(extent: Extent) -> Iterator[Extent]:
 
 
 class _Look:
-    def __init__(self, source: Source, base: int, stored: Source) -> None:
+    def __init__(self, source: Source, base: int, stored: Source, found: SecondLook) -> None:
         self._source = source
         self._base = base
         self._stored = stored
         self._sector = source.sector_size
         self._first = bytearray(_PIECE)
         self._memory = memoryview(mmap.mmap(-1, _PIECE))  # aligned, for O_DIRECT
-        self.compared = 0
-        self.unstable: list[Extent] = []
-        self.lost: list[Extent] = []
+        self._found = found
+        self._journal = ReadJournal(MediaMap(source.size), Progress(0))
 
     def compare(self, piece: Extent) -> None:
         if len(self._first) != piece.length:
             self._first = bytearray(piece.length)
         again = self._memory[: piece.length]
         _read_all(self._stored, piece.offset, memoryview(self._first))
-        try:
-            read = self._source.read_direct(self._base + piece.offset, again)
-        except SourceReadError:
+        # The journal tells a drive that is gone from one with bad sectors.
+        if self._journal.attempt(self._source, self._base + piece.offset, again, direct=True) is not None:
             self._narrow(piece)
             return
-        if read < piece.length:
-            raise SourceLostError("the source ends before its end", offset=self._base + piece.offset + read)
-        self.compared += piece.length
+        self._found.compared += piece.length
         # One memcmp; two views would be compared byte by byte.
         if not self._first.startswith(again):
             first = memoryview(self._first)
-            self.unstable += [
-                sector
-                for sector in piece.pieces(self._sector)
-                if bytes(_part(first, sector, piece)) != bytes(_part(again, sector, piece))
-            ]
+            for sector in piece.pieces(self._sector):
+                if bytes(_part(first, sector, piece)) != bytes(_part(again, sector, piece)):
+                    _append(self._found.unstable, sector)
 
     def _narrow(self, piece: Extent) -> None:
         if piece.length <= self._sector:
-            self.lost.append(piece)
+            _append(self._found.lost, piece)
             return
         for sector in list(piece.pieces(self._sector)):
             self.compare(sector)
+
+
+def _append(extents: list[Extent], extent: Extent) -> None:
+    if extents and extents[-1].end == extent.offset:
+        extent = Extent.between(extents.pop().offset, extent.end)
+    extents.append(extent)
 
 
 def _part(data: memoryview, sector: Extent, piece: Extent) -> memoryview:

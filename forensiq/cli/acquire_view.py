@@ -7,6 +7,7 @@ from rich.text import Text
 
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, duration, number, printable, rate, size, visible
+from forensiq.errors import ExitCode
 from forensiq.model.finding import Severity
 from forensiq.model.preflight import CheckVerdict
 from forensiq.model.records import AcquisitionRecord, CloneFacts, CopyFacts, ImageFacts
@@ -180,6 +181,8 @@ def show_end(run: Run, record: AcquisitionRecord) -> None:
     if record.status.startswith("complete"):
         rows.append(("Written", _written(record.image) if record.clone is None else _cloned(record)))
         rows += [("Copy", _copy(copy)) for copy in record.copies]
+    if record.sittings > 1 and record.status.startswith("complete"):
+        rows.append(("Sittings", f"{record.sittings}; that the source was the same each time was checked, not proved"))
     for finding in record.findings:
         if finding.severity is not Severity.INFO and finding.code != "scope.partial":
             rows.append((finding.severity.value.capitalize(), finding.message))
@@ -190,11 +193,19 @@ def show_end(run: Run, record: AcquisitionRecord) -> None:
 
 def _next(record: AcquisitionRecord) -> list[str]:
     if not record.status.startswith("complete"):
-        return ["what was read is kept; run the same command again with --resume"]
+        again = "run the same command again with --resume"
+        if record.exit_code == ExitCode.DESTINATION and record.clone is None:
+            return [f"what was read is kept: make room (E01 and images in parts: or add --spill DIR), then {again}"]
+        if record.exit_code == ExitCode.SOURCE:
+            return [f"what was read is kept: check cable and power of the drive, then {again}"]
+        return [f"what was read is kept: {again}"]
     if record.image is None or record.clone is not None:
         return []
     first = visible(str(record.image.path).rsplit("/", 1)[0] + "/" if "/" in record.image.path else "")
     image = f"{first}{visible(record.image.segments[0].path)}"
     if record.verification is None:
         return [f"forensiq verify {image}      read it back and compare"]
-    return [f"forensiq ls {image} -r      what is on it"]
+    against = []
+    if record.sittings > 1 and record.source.kind is not SourceKind.STREAM:
+        against = [f"forensiq verify {image} --against {visible(record.source.path)}      compare every sector"]
+    return [*against, f"forensiq ls {image} -r      what is on it"]

@@ -184,5 +184,9 @@ class RescueTarget(Protocol):
         ...
 
     def sync_stored(self) -> None:
-        """Make everything stored so far durable."""
+        """Make everything stored so far durable; the target is then at least as long as that."""
+        ...
+
+    def stored_size(self) -> int:
+        """Return up to which byte of the medium the target reaches now: nothing that was stored lies behind that."""
         ...

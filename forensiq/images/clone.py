@@ -226,6 +226,10 @@ class CloneWriter:
         """See :meth:`forensiq.images.base.RescueTarget.sync_stored`."""
         self._opened.sync()
 
+    def stored_size(self) -> int:
+        """See :meth:`forensiq.images.base.RescueTarget.stored_size`."""
+        return self._opened.size()
+
     @property
     def _opened(self) -> OutputFile:
         if self._output is None:

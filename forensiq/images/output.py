@@ -157,12 +157,26 @@ class OutputFile:
             raise destination_error(error, self.path, f"cutting {self.path}") from error
         self.end = size
 
+    def reach(self, size: int) -> None:
+        """Let a file that is shorter than ``size`` end there, with zeros; :attr:`end` stays where it is."""
+        if self.size() < size:
+            end = self.end
+            self.truncate(size)
+            self.end = end
+
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Read what was written; thread-safe. Return the bytes read, less than asked for only at the end."""
         try:
             return os.preadv(self._descriptor, [buffer], offset)
         except OSError as error:
             raise destination_error(error, self.path, f"reading back {self.path}") from error
+
+    def size(self) -> int:
+        """Return the size of the file, holes included; of a device, the size of the device."""
+        try:
+            return os.lseek(self._descriptor, 0, os.SEEK_END)
+        except OSError as error:
+            raise destination_error(error, self.path, f"measuring {self.path}") from error
 
     def has_data(self, offset: int, length: int) -> bool:
         """Say whether anything may be stored there: false for a hole, and behind the end."""

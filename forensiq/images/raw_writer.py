@@ -19,7 +19,7 @@ from forensiq.images.output import FileCalls, OutputFile, part_path, publish, re
 from forensiq.images.raw_batch import UNIT, RawBatch, sparse_batch
 from forensiq.images.raw_parts import RawParts
 from forensiq.images.raw_stored import StoredRaw
-from forensiq.images.sparse import clear_sparse, copy_start, read_sparse, store_sparse
+from forensiq.images.sparse import SparseTarget, copy_start
 from forensiq.model.chunk import Batch
 from forensiq.model.digest import HashAlgorithm
 from forensiq.model.extent import Extent
@@ -30,7 +30,7 @@ __all__ = ["RawWriter"]
 _MOST_PARTS = 99_999
 
 
-class RawWriter:
+class RawWriter(SparseTarget):
     """An :class:`~forensiq.images.base.ImageWriter`. Memory: nothing but what is passed in.
 
     ``segment_size`` (bytes) splits the image into parts of at most that size; ``segment_hash`` digests each part while
@@ -357,21 +357,9 @@ class RawWriter:
         """See :meth:`forensiq.images.base.RescueTarget.room`: the image itself is the room."""
         return None
 
-    def store_at(self, offset: int, data: memoryview) -> None:
-        """See :meth:`forensiq.images.base.RescueTarget.store_at`."""
-        store_sparse(self._open_output, offset, data)
-
-    def clear(self, extent: Extent) -> None:
-        """See :meth:`forensiq.images.base.RescueTarget.clear`."""
-        clear_sparse(self._open_output, extent)
-
-    def read_stored(self, offset: int, buffer: memoryview) -> None:
-        """See :meth:`forensiq.images.base.RescueTarget.read_stored`."""
-        read_sparse(self._open_output, offset, buffer)
-
-    def sync_stored(self) -> None:
-        """See :meth:`forensiq.images.base.RescueTarget.sync_stored`."""
-        self._open_output.sync()
+    @property
+    def _sparse(self) -> OutputFile:
+        return self._open_output
 
     @property
     def _open_output(self) -> OutputFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from forensiq.images.output import OutputFile
 from forensiq.model.extent import Extent
 
-__all__ = ["clear_sparse", "copy_start", "read_sparse", "store_sparse"]
+__all__ = ["SparseTarget", "clear_sparse", "copy_start", "read_sparse", "store_sparse"]
 
 _PIECE = 1 << 20
 _ZEROS = bytes(_PIECE)
@@ -46,3 +46,35 @@ def copy_start(source: OutputFile, target: OutputFile, length: int) -> None:
         data = memoryview(bytearray(piece.length))
         read_sparse(source, piece.offset, data)
         target.append([data])
+
+
+class SparseTarget:
+    """What :class:`~forensiq.images.base.RescueTarget` asks of a file; a subclass says which file it is."""
+
+    _stored_end = 0
+
+    @property
+    def _sparse(self) -> OutputFile:
+        raise NotImplementedError
+
+    def store_at(self, offset: int, data: memoryview) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.store_at`; zeros become holes."""
+        store_sparse(self._sparse, offset, data)
+        self._stored_end = max(self._stored_end, offset + len(data))
+
+    def clear(self, extent: Extent) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.clear`."""
+        clear_sparse(self._sparse, extent)
+
+    def read_stored(self, offset: int, buffer: memoryview) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.read_stored`."""
+        read_sparse(self._sparse, offset, buffer)
+
+    def sync_stored(self) -> None:
+        """See :meth:`forensiq.images.base.RescueTarget.sync_stored`; a hole at the end counts as stored, too."""
+        self._sparse.reach(self._stored_end)
+        self._sparse.sync()
+
+    def stored_size(self) -> int:
+        """See :meth:`forensiq.images.base.RescueTarget.stored_size`."""
+        return self._sparse.size()

@@ -48,10 +48,12 @@ from forensiq.procedures.finished import finished_before
 from forensiq.procedures.origin import compare_with_origin, digests_with_tail
 from forensiq.procedures.plausibility import with_plausibility
 from forensiq.procedures.reread import second_look
+from forensiq.procedures.sentences import sittings_sentence
 from forensiq.procedures.session import Session
 from forensiq.procedures.source_reading import Reading
 from forensiq.procedures.stream_source import STANDARD_INPUT, forget_stream, open_stream
 from forensiq.procedures.verify import verify_image
+from forensiq.sources.expendable import ExpendableSource
 from forensiq.sources.faulty import FaultySource
 from forensiq.streams.progress import Progress
 
@@ -97,6 +99,10 @@ def prepare(
     )
     if request.practice_faults is not None:
         evidence = dataclasses.replace(evidence, source=FaultySource(evidence.source, request.practice_faults))
+    if request.read_timeout is not None and evidence.image is None and request.source != STANDARD_INPUT:
+        # Before the first read of all: headers and samples are read of a drive that may hang, too.
+        source = stack.enter_context(ExpendableSource(evidence.source, request.read_timeout))
+        evidence = dataclasses.replace(evidence, source=source)
     return evidence, plan_job(request, evidence, (holding or stack).enter_context(hold_target(request, evidence)))  # 3
 
 
@@ -183,6 +189,7 @@ def _acquire(
         rates=session.rate.samples,
         scope=job.scope,
         since=job.since,
+        notes=_sittings_note(job, session),
         findings=job.findings + looked + _compared_with_origin(job, result, with_tail),
     )
     record = make_record(  # 7
@@ -215,6 +222,15 @@ def _acquire(
             forget_stream(job.files[0].stem)
     sidecars.save_log(record)  # 10
     return record
+
+
+def _sittings_note(job: AcquisitionJob, session: Session) -> tuple[str, ...]:
+    state = session.state
+    if state is None:
+        return ()
+    samples = sum(each.sha256 is not None for each in state.samples)
+    said = sittings_sentence(state.sittings, job.identity, samples, clone=job.clone is not None)
+    return (said,) if said else ()
 
 
 def _records_of_copies(

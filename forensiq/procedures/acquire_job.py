@@ -202,6 +202,8 @@ def plan_job(request: AcquireRequest, evidence: Evidence, target: HeldTarget | N
         probe=request.probe,
         low_space_allowed=request.allow_low_space or state is not None or bool(request.spill),
         spill=request.spill,
+        # A drive that may hang is asked for its headers once: they could end every sitting where it began.
+        headers=state is None or request.read_timeout is None,
     )
     return AcquisitionJob(
         request=request,

@@ -15,7 +15,12 @@ from forensiq.procedures.environment import destination_facts, nearest_folder
 from forensiq.procedures.evidence import Evidence
 from forensiq.procedures.evidence_files import EvidenceFiles
 from forensiq.procedures.preflight import run_preflight
-from forensiq.procedures.preflight_destination import DestinationNeeds, check_destination, check_place
+from forensiq.procedures.preflight_destination import (
+    DestinationNeeds,
+    check_destination,
+    check_place,
+    check_writable,
+)
 from forensiq.procedures.room import refuse_too_small
 
 __all__ = ["go_or_refuse"]
@@ -29,17 +34,19 @@ def go_or_refuse(
     probe: bool,
     low_space_allowed: bool,
     spill: Sequence[Path] = (),
+    headers: bool = True,
 ) -> PreflightResult:
     """Run all checks on the open source and every destination; raise for the first that stands in the way.
 
-    ``spill`` are further folders: none of them may lie on the source.
+    ``spill`` are further folders: none of them may lie on the source, and all can be written to. Without ``headers``
+    nothing is read of the source.
     """
     refuse_too_small((each.stem for each in files), size=limits.size, allow_low_space=low_space_allowed)
     needs = DestinationNeeds(limits.size, limits.largest, limits.segments, low_space_allowed)
     identity = evidence.source.identity
     result = run_preflight(
         identity,
-        evidence.source,
+        evidence.source if headers else None,
         output=files[0].stem,
         needs=needs,
         probe=probe,
@@ -49,9 +56,11 @@ def go_or_refuse(
         facts = destination_facts(other.stem, limits.size)
         more = tuple(check_destination(identity, other.stem, facts, needs, System()))
         result = replace(result, checks=result.checks + more)
+    places = dict.fromkeys(nearest_folder(each / "X") for each in spill)
+    more = tuple(check for each in places if (check := check_writable(each)) is not None)
     if identity.kind is SourceKind.BLOCK_DEVICE:
-        places = dict.fromkeys(nearest_folder(each / "X") for each in spill)
-        result = replace(result, checks=result.checks + tuple(check_place(identity.path, each) for each in places))
+        more += tuple(check_place(identity.path, each) for each in places)
+    result = replace(result, checks=result.checks + more)
     for check in result.checks:
         if check.verdict is CheckVerdict.NO_GO:
             raise _refusal(check)

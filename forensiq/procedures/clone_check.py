@@ -8,7 +8,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from forensiq.errors import DestinationError, Interrupted, SourceReadError
+from forensiq.errors import DestinationError, ImageDamageError, Interrupted, SourceLostError, SourceReadError
 from forensiq.model.extent import Extent
 from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.model.records import AcquisitionRecord, CloneFacts, ExcessFacts, VerificationRecord
@@ -117,10 +117,13 @@ def end_of_disk_findings(source: Source, clone: CloneFacts, length: int) -> tupl
         return ()
     header = memoryview(bytearray(sector))
     try:
-        if source.read_into(sector, header) < sector or bytes(header[:8]) != b"EFI PART":
+        if source.read_direct(sector, header) < sector or bytes(header[:8]) != b"EFI PART":
             return ()
-    except SourceReadError:
-        return ()
+    except (SourceReadError, SourceLostError, ImageDamageError):
+        words = (
+            "the second sector cannot be read: whether a GUID partition table has its backup at the end is not known"
+        )
+        return (Finding(Severity.WARNING, Cause.NOTE, "clone.gpt.unknown", words),)
     backup = int.from_bytes(header[32:40], "little")
     last = clone.size // sector - 1
     if (backup + 1) * sector > length:

@@ -28,12 +28,12 @@ from forensiq.procedures.partitions import image_reference
 
 __all__ = ["with_plausibility"]
 
-_LEAST = 64 << 20  # bytes
 _LEAST_SHARE = 0.1  # of the medium
 _SUSPICIOUS = 0.25  # of what is in use
 _FILE = 512 << 10
 _EDGES = 128 << 10  # the map is of groups of 64 KiB: the edges of a file may not be in it
 _FILES = 20
+_LEAST = _FILES * _FILE  # bytes: less is never suspicious
 _MOST_RUNS = 50_000
 
 

@@ -14,7 +14,7 @@ from forensiq.model.records import DestinationFacts
 from forensiq.model.source import SourceIdentity, SourceKind
 from forensiq.procedures.environment import nearest_folder
 
-__all__ = ["DestinationNeeds", "check_destination", "check_place", "largest_file"]
+__all__ = ["DestinationNeeds", "check_destination", "check_place", "check_writable", "largest_file"]
 
 _LARGEST_FILE = {"vfat": (1 << 32) - 1, "msdos": (1 << 32) - 1, "hfs": (1 << 31) - 1, "ext3": 1 << 41, "ext4": 1 << 44}
 """Bytes of the largest file, by the kernel's name of the file system (with blocks of 4 KiB)."""
@@ -42,8 +42,8 @@ def check_destination(
 ) -> Iterator[PreflightCheck]:
     """Check the place where the image is going to be written."""
     folder = nearest_folder(output)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        yield PreflightCheck("destination.writable", CheckVerdict.NO_GO, f"{folder} cannot be written to")
+    if (closed := check_writable(folder)) is not None:
+        yield closed
     if identity.kind is SourceKind.BLOCK_DEVICE:
         yield check_place(identity.path, folder, system)
     if needs is not None:
@@ -59,6 +59,13 @@ def check_destination(
 def largest_file(filesystem: str | None) -> int | None:
     """Return the bytes of the largest file on a file system, where a limit is known that an image may reach."""
     return _LARGEST_FILE.get(filesystem or "")
+
+
+def check_writable(folder: Path) -> PreflightCheck | None:
+    """Say that ``folder``, which is there, cannot be written to; ``None`` where it can."""
+    if os.access(folder, os.W_OK | os.X_OK):
+        return None
+    return PreflightCheck("destination.writable", CheckVerdict.NO_GO, f"{folder} cannot be written to")
 
 
 def check_place(source: str, folder: Path, system: System | None = None) -> PreflightCheck:

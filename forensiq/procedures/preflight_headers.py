@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 
 from forensiq.analysis.volumes import read_volumes
 from forensiq.analysis.window import Medium, Window
+from forensiq.errors import ImageDamageError, SourceLostError, SourceReadError
+from forensiq.model.extent import Extent
 from forensiq.model.listing import ContentKind, Volume, VolumeKind, VolumeSystem
 from forensiq.model.preflight import CheckVerdict, PreflightCheck
 
@@ -18,7 +21,11 @@ _BEFORE_POWER_IS_CUT = "if the machine it comes from still runs, save the keys b
 
 
 def check_headers(medium: Medium) -> Iterator[PreflightCheck]:
-    """Say what the headers of the medium and of its volumes announce; reads only small pieces."""
+    """Say what the headers of the medium and of its volumes announce; reads only small pieces.
+
+    What cannot be read is asked for once, and said: nothing is called free of encryption that was not seen.
+    """
+    medium = headers = _Headers(medium)
     system = read_volumes(medium)
     encrypted = False
     for volume, content in ((each, content) for each in system.volumes for content in each.contents):
@@ -37,8 +44,39 @@ def check_headers(medium: Medium) -> Iterator[PreflightCheck]:
             message = f"{where} begins with data that looks random: perhaps encrypted without a header (VeraCrypt)"
             facts = {"offset": window.offset}
             yield PreflightCheck("source.encryption", CheckVerdict.WARNING, message, _BEFORE_POWER_IS_CUT, facts)
-    if not encrypted:
+    if headers.failed:
+        where = ", ".join(f"byte {each.offset:,}" for each in headers.failed[:3])
+        more = f" and {len(headers.failed) - 3} more places" if len(headers.failed) > 3 else ""
+        message = headers.lost or f"headers could not be read (at {where}{more})"
+        message += ": encryption, RAID and LVM could not be ruled out"
+        yield PreflightCheck("source.encryption", CheckVerdict.UNKNOWN, message)
+    elif not encrypted:
         yield PreflightCheck("source.encryption", CheckVerdict.GO, "no encryption announces itself in the headers")
+
+
+class _Headers:
+    """A medium that is asked once for what it cannot give: a failing drive is spared, and what failed is known."""
+
+    def __init__(self, medium: Medium) -> None:
+        self._medium = medium
+        self.size = medium.size
+        self.sector_size = medium.sector_size
+        self.failed: list[Extent] = []
+        self.lost = ""
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        wanted = Extent(offset, len(buffer))
+        if self.lost or any(each.overlaps(wanted) for each in self.failed):
+            raise SourceReadError(offset, len(buffer), errno.EIO)
+        try:
+            return self._medium.read_into(offset, buffer)
+        except SourceLostError as error:
+            self.lost = error.message
+            self.failed.append(wanted)
+            raise SourceReadError(offset, len(buffer), errno.EIO) from error
+        except (SourceReadError, ImageDamageError):
+            self.failed.append(wanted)
+            raise
 
 
 def looks_random(sample: bytes) -> bool:

@@ -14,6 +14,7 @@ __all__ = [
     "coverage_sentence",
     "range_sentence",
     "scope_coverage_sentence",
+    "sittings_sentence",
     "spill_sentences",
     "summary_sentence",
     "trim_sentence",
@@ -102,6 +103,21 @@ def trim_sentence(identity: SourceIdentity) -> str | None:
         f"The source {known}. A solid-state drive may erase freed blocks by itself while it has power: "
         "a second read may differ from this one, and that alone is no sign of tampering."
     )
+
+
+def sittings_sentence(sittings: int, identity: SourceIdentity, samples: int, *, clone: bool) -> str | None:
+    """Say what it means that an image was made in several sittings, and how the source was known again by ``samples``;
+    ``None`` for one sitting."""
+    if sittings < 2:
+        return None
+    known = [name for name, value in (("model", identity.model), ("serial number", identity.serial)) if value]
+    known = ["size", *known, _count(samples, "sample", "samples")]
+    words = (
+        f"Made in {sittings} sittings: what an earlier one had stored was read back from there for the digests, not "
+        f"from the source. That the source was the same was checked by {', '.join(known[:-1])} and {known[-1]}: "
+        "a check, not a proof"
+    )
+    return f"{words}." if clone else f"{words}; forensiq verify --against SOURCE compares every sector."
 
 
 def spill_sentences(manifest: ImageManifest | None) -> tuple[str, ...]:

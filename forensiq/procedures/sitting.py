@@ -6,7 +6,14 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from forensiq.errors import ForensiqError, ImageFormatError, SourceReadError, UsageError
+from forensiq.errors import (
+    ForensiqError,
+    ImageDamageError,
+    ImageFormatError,
+    SourceLostError,
+    SourceReadError,
+    UsageError,
+)
 from forensiq.model.digest import HashAlgorithm
 from forensiq.model.from_json import from_json
 from forensiq.model.image import ImageMetadata
@@ -35,7 +42,8 @@ _SAMPLE_SIZE = 4096
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A few bytes of the source, by which it is known again; no digest where they could not be read."""
+    """A few bytes of the source, by which it is known again; no digest where they could not be read, or were not tried
+    because the source had stopped answering."""
 
     offset: int
     length: int
@@ -131,9 +139,9 @@ def sample_source(source: Source) -> tuple[Sample, ...]:
 def _sample(source: Source, offset: int, length: int) -> Sample:
     buffer = memoryview(bytearray(length))
     try:
-        source.read_into(offset, buffer)
-    except SourceReadError:
-        return Sample(offset, length, None)
+        source.read_direct(offset, buffer)  # nothing around it is read ahead
+    except (SourceReadError, SourceLostError, ImageDamageError):
+        return Sample(offset, length, None)  # a source that is lost says so again when it is read
     return Sample(offset, length, hashlib.sha256(buffer).hexdigest())
 
 
@@ -164,8 +172,10 @@ def refuse_other_source(state: SittingState, source: Source) -> None:
         if a != b
     ]
     for known in state.samples:
-        seen = _sample(source, known.offset, known.length) if known.offset + known.length <= source.size else known
-        if known.sha256 is not None and seen.sha256 is not None and known.sha256 != seen.sha256:
+        if known.sha256 is None or known.offset + known.length > source.size:
+            continue  # what could not be read before is not tried again for this
+        seen = _sample(source, known.offset, known.length)
+        if seen.sha256 not in (None, known.sha256):
             differing.append(f"content at byte {known.offset}")
             break
     if differing:

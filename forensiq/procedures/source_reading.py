@@ -10,21 +10,22 @@ from typing import Self
 
 from forensiq.acquisition.inherited import InheritedErrors
 from forensiq.acquisition.map_keeper import MapKeeper
-from forensiq.acquisition.reader import LinearReader, ReadJournal, ReadStrategy
+from forensiq.acquisition.reader import HUNG, HUNG_AGAIN, LinearReader, ReadJournal, ReadStrategy
 from forensiq.acquisition.rescue import RescueSettings
 from forensiq.acquisition.rescue_reader import EarlierRescue, RescueReader, RescueSetup
-from forensiq.acquisition.rescue_store import RescueStore, load_map, map_saver
+from forensiq.acquisition.rescue_store import RescueStore, load_map, load_rescue, map_saver, retries_made
 from forensiq.errors import UsageError
 from forensiq.images.base import RescueTarget
 from forensiq.images.clone import CloneWriter
 from forensiq.images.raw_writer import RawWriter
-from forensiq.model.media_map import MediaMap
+from forensiq.model.extent import Extent
+from forensiq.model.media_map import MediaMap, RangeStatus
 from forensiq.procedures.acquire_job import AcquisitionJob
 from forensiq.procedures.evidence import Evidence
+from forensiq.procedures.preflight_destination import largest_file
 from forensiq.procedures.priority import FileSystemOrder
 from forensiq.procedures.session import Session
 from forensiq.sources.base import Source
-from forensiq.sources.expendable import ExpendableSource
 from forensiq.sources.file import FileSource
 from forensiq.streams.progress import Progress
 
@@ -52,13 +53,9 @@ class Reading:
         self._stop = stop
         self._save_map = save_map
         self.source: Source = evidence.source
-        self._expendable: ExpendableSource | None = None
         self._earlier: EarlierRescue | None = None
         self._store: RescueStore | None = None
         self._store_path, self._map_path = job.files[0].rescue_store, job.files[0].rescue_map
-        if evidence.image is None and job.request.read_timeout is not None:
-            self._expendable = ExpendableSource(evidence.source, job.request.read_timeout)
-            self.source = self._expendable
         if job.request.ddrescue is not None:
             self._earlier = _earlier(*job.request.ddrescue, job)
         self._in_order = evidence.image is not None
@@ -74,7 +71,11 @@ class Reading:
         in_place = only.rescue_target() if isinstance(only, RawWriter) else None
         if in_place is not None:
             return in_place
-        self._store = RescueStore(self._store_path, resume=self._store_path.exists() and self._job.state is not None)
+        self._store = RescueStore(
+            self._store_path,
+            resume=self._store_path.exists() and self._job.state is not None,
+            largest=largest_file(self._job.destination.filesystem),
+        )
         return self._store
 
     def strategy(self, journal: ReadJournal) -> ReadStrategy:
@@ -90,14 +91,22 @@ class Reading:
         return MapKeeper(reader, journal, self._save_map)
 
     def _setup(self) -> RescueSetup:
-        job = self._job
-        resumed = job.state is not None and self._map_path.exists()
+        job, part = self._job, self._job.plan.extent
+        known, retried = None, 0
+        hung: tuple[tuple[Extent, RangeStatus], ...] = ()
+        if job.state is not None and self._map_path.exists():
+            known, state = load_rescue(self._map_path, part.length, base=part.offset)
+            retried = retries_made(state)
+        elif job.state is not None and job.files[0].map.exists():
+            before = load_map(job.files[0].map, job.identity.size).part(part)
+            hung = tuple((each, state) for each, state in before if state in (HUNG, HUNG_AGAIN))
         return RescueSetup(
             target=self._target,
-            save=map_saver(self._map_path, *_about(job.plan.extent.offset), base=job.plan.extent.offset),
-            settings=RescueSettings(retries=job.plan.retries, order=self._order),
+            save=map_saver(self._map_path, *_about(part.offset), base=part.offset),
+            settings=RescueSettings(retries=job.plan.retries, retried=retried, order=self._order),
             stop=self._stop,
-            known=load_map(self._map_path, job.plan.extent.length, base=job.plan.extent.offset) if resumed else None,
+            known=known,
+            hung=hung,
             earlier=self._earlier,
             at_once=self._order is not None,
         )
@@ -108,8 +117,6 @@ class Reading:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._expendable is not None:
-            self._expendable.close()
         if self._earlier is not None:
             self._earlier.image.close()
         if self._store is not None:

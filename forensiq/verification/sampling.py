@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from decimal import ROUND_CEILING, Decimal
 
 __all__ = ["choose_sample", "confidence_sentence"]
 
@@ -24,8 +25,14 @@ def confidence_sentence(checked: int, count: int, unit: str) -> str:
     """
     if checked >= count:
         return f"All {count:,} {unit} were checked."
-    share = 1 - (1 - _CONFIDENCE) ** (1 / checked)
+    percent = _rounded_up(100 * (1 - (1 - _CONFIDENCE) ** (1 / checked)))
     return (
-        f"{checked:,} of {count:,} {unit}, chosen at random, were checked: if {100 * share:.2g} % of them or more were "
-        "damaged, the sample would have shown it with a probability of 95 %. The rest was not read."
+        f"{checked:,} of {count:,} {unit}, chosen at random, were checked: if {percent} % of all or more were damaged, "
+        "the sample would have shown it with a probability of at least 95 %. The rest was not read."
     )
+
+
+def _rounded_up(value: float) -> str:
+    """Return ``value`` with two digits, never less than it is: a smaller one would promise more than was shown."""
+    number = Decimal(value)
+    return format(number.quantize(Decimal(1).scaleb(number.adjusted() - 1), ROUND_CEILING), "f")

@@ -16,19 +16,19 @@ from hypothesis import strategies as st
 
 from forensiq.acquisition.pipeline import ResumePoint, run_pipeline
 from forensiq.acquisition.plan import plan_acquisition
-from forensiq.acquisition.reader import ReadJournal, ReadStrategy
+from forensiq.acquisition.reader import HUNG, HUNG_AGAIN, LinearReader, ReadJournal, ReadStrategy
 from forensiq.acquisition.rescue import Fetch, RescueSettings, Stage
 from forensiq.acquisition.rescue_reader import EarlierRescue, RescueReader, RescueSetup
-from forensiq.acquisition.rescue_store import RescueStore, load_map, map_saver
+from forensiq.acquisition.rescue_store import RescueStore, load_map, load_rescue, map_saver, retries_made
 from forensiq.acquisition.result import PipelineResult
-from forensiq.errors import DestinationExistsError, Interrupted, SourceLostError
+from forensiq.errors import DestinationError, DestinationExistsError, Interrupted, SourceLostError
 from forensiq.images.clone import CloneTarget, CloneWriter
 from forensiq.images.output import FileCalls
 from forensiq.images.raw_writer import RawWriter
 from forensiq.model.digest import HashAlgorithm
 from forensiq.model.extent import Extent, merge
 from forensiq.model.media_map import READ, MediaMap, RangeStatus, ReadStatus
-from forensiq.sources.faulty import Faults, FaultySource
+from forensiq.sources.faulty import Faults, FaultySource, ReadEvent
 from forensiq.streams.progress import Progress
 from tests.support.media import MemorySource, MemoryWriter, media
 
@@ -373,3 +373,177 @@ def test_stale_bytes_of_a_torn_sitting_never_stand_for_an_unreadable_sector(tmp_
     result = acquire(source, tmp_path, writer, known=MediaMap(size))
     assert result.complete
     assert bytes(writer.stored) == filled(data, truth.extents(ReadStatus.UNREADABLE))
+
+
+class Hanging(FaultySource):
+    """Stops answering where a read touches ``places``, as a drive behind an ``ExpendableSource`` does."""
+
+    def __init__(self, data: bytes, truth: MediaMap, places: list[Extent]) -> None:
+        super().__init__(MemorySource(data), truth)
+        self.places = places
+        self.hung: list[Extent] = []
+
+    def _read(self, offset: int, buffer: memoryview, *, direct: bool) -> int:
+        wanted = Extent(offset, len(buffer))
+        if self.hung or any(place.overlaps(wanted) for place in self.places):
+            self.hung.append(wanted)
+            raise SourceLostError("the drive is not responding", offset=offset, timeout_s=1.0)
+        return super()._read(offset, buffer, direct=direct)
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_where_a_drive_hangs_is_read_last_and_given_up_after_the_second_time(
+    tmp_path: Path, room: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not room:
+        monkeypatch.setattr(RescueStore, "room", lambda _: 1000)
+    size = 4 << 20
+    data = media(size)
+    bad = [Extent(7000 * SECTOR, 4 * SECTOR)]
+    truth = map_of(size, bad)
+    place = Extent(2500 * SECTOR, SECTOR)
+    sittings: list[PipelineResult] = []
+    sources: list[Hanging] = []
+    while not sittings or not sittings[-1].complete:
+        assert len(sittings) < 3, [str(each.failure) for each in sittings]
+        source = Hanging(data, truth, [place])
+        known = load_map(tmp_path / "X.rescue.map", size) if (tmp_path / "X.rescue.map").exists() else None
+        hung = list(sittings[-1].media_map) if sittings and known is None else []
+        writer = MemoryWriter()
+        result = acquire(
+            source, tmp_path, writer, known=known, hung=[(e, s) for e, s in hung if s in (HUNG, HUNG_AGAIN)]
+        )
+        sittings.append(result)
+        sources.append(source)
+        assert len(source.hung) <= 1, "no read is sent to a drive that does not answer"
+    final = sittings[-1].media_map
+    lost = [part for part, state in final.ranges(ReadStatus.UNREADABLE) if state.errno == errno.ETIMEDOUT]
+    assert len(lost) == 1
+    assert lost[0].covers(place)
+    assert final.at(bad[0].offset).errno == errno.EIO
+    assert bytes(writer.stored) == filled(data, (lost[0], *bad))
+    assert lost[0].length <= (CLUSTER if room else 64 << 10)
+    assert len(sittings) == 3
+    assert [len(each.hung) for each in sources] == [1, 1, 0]
+    if room:
+        # The second sitting has done everything else, the bad sectors too, before it goes back there.
+        done = sittings[1].media_map
+        assert done.total(ReadStatus.READ) >= size - (1 << 20) - bad[0].length
+        assert done.extents(ReadStatus.UNREADABLE) == tuple(bad)
+
+
+def test_a_slow_area_does_not_hide_where_the_drive_hung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forensiq.acquisition.rescue._SLOW_S", 0.01)
+    size = 1 << 20
+    slow = Extent(200 * SECTOR, 400 * SECTOR)
+    place = Extent(CLUSTER * 40, CLUSTER)  # in what is skipped
+    known = MediaMap(size)
+    known.mark(place, HUNG)
+    source = FaultySource(MemorySource(media(size)), faults=Faults(slow={slow: 0.02}))
+    (tmp_path / "X.rescue.part").write_bytes(b"")
+    assert acquire(source, tmp_path, MemoryWriter(), known=known).complete
+    assert source.events[-1].offset == place.offset
+
+
+def test_retries_that_were_made_are_not_made_again(tmp_path: Path) -> None:
+    size = 1 << 20
+    truth = map_of(size, [Extent(300 * SECTOR, 5 * SECTOR)])
+    assert acquire(FaultySource(MemorySource(media(size)), truth), tmp_path, MemoryWriter(), retries=2).complete
+    known, state = load_rescue(tmp_path / "X.rescue.map", size)
+    assert retries_made(state) == 2
+    for retries, reads in ((2, 0), (3, 5)):
+        again = FaultySource(MemorySource(media(size)), truth)
+        settings_of = RescueSettings(retries=retries, retried=2, cluster=CLUSTER)
+        assert acquire(again, tmp_path, MemoryWriter(), known=known, settings=settings_of).complete
+        assert len(again.events) == reads
+
+
+@pytest.mark.parametrize("kind", ["store", "raw"])
+@pytest.mark.parametrize("left", ["nothing", "half"])
+def test_a_store_that_is_not_what_its_map_says_is_never_taken_for_zeros(tmp_path: Path, kind: str, left: str) -> None:
+    size = 1 << 20
+    # The end is zeros: a hole that no write would have made long enough.
+    data = media(size)[: size // 2] + bytes(size // 2)
+    truth = map_of(size, [Extent(300 * SECTOR, 5 * SECTOR)])
+    stop = threading.Event()
+
+    class Stopping(FaultySource):
+        def read_direct(self, offset: int, buffer: memoryview) -> int:
+            if offset >= 305 * SECTOR and len(buffer) == SECTOR:
+                stop.set()
+            return super().read_direct(offset, buffer)
+
+    def writer() -> Any:
+        return RawWriter(tmp_path / "X", size) if kind == "raw" else MemoryWriter()
+
+    first = writer()
+    first.begin()
+    target = first if kind == "raw" else None
+    assert not acquire(
+        Stopping(MemorySource(data), truth), tmp_path, first, target=target, at_once=True, stop=stop
+    ).complete
+    known = load_map(tmp_path / "X.rescue.map", size)
+    path = tmp_path / ("X.dd.part" if kind == "raw" else "X.rescue.part")
+    assert path.stat().st_size >= max(part.end for part, _ in known.ranges(ReadStatus.READ))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] if left == "half" else b"")
+    again = writer()
+    if kind == "raw":
+        again.resume(0, rescued=True)
+    result = acquire(
+        FaultySource(MemorySource(data), truth), tmp_path, again, target=again if kind == "raw" else None, known=known
+    )
+    assert isinstance(result.failure, DestinationError)
+    assert "not there any more" in str(result.failure)
+    # With the file back, it goes on.
+    path.write_bytes(content)
+    again = writer()
+    if kind == "raw":
+        again.resume(0, rescued=True)
+    target = again if kind == "raw" else None
+    assert acquire(FaultySource(MemorySource(data), truth), tmp_path, again, target=target, known=known).complete
+    stored = (tmp_path / "X.dd").read_bytes() if kind == "raw" else bytes(again.stored)
+    assert stored == filled(data, truth.extents(ReadStatus.UNREADABLE))
+
+
+def test_a_store_longer_than_a_file_may_be_is_not_begun(tmp_path: Path) -> None:
+    size = 1 << 20
+    truth = map_of(size, [Extent(300 * SECTOR, 5 * SECTOR)])
+    store = RescueStore(tmp_path / "X.rescue.part", largest=size // 2)
+    result = acquire(FaultySource(MemorySource(media(size)), truth), tmp_path, MemoryWriter(), target=store)
+    assert result.complete
+    assert result.reading.strategy.startswith(f"in order: {size // 2} bytes are too little")
+    assert not (tmp_path / "X.rescue.part").exists()
+
+
+def in_the_order_of_a_rescue(events: list[ReadEvent], bad: list[Extent], size: int) -> bool:
+    """Say whether reads came as in a rescue: what can be had with large reads first, single sectors after all of that.
+
+    One bad area is left by jumping, not by reading on sector after sector.
+    """
+    small = [number for number, event in enumerate(events) if event.length <= SECTOR]
+    first = small[0] if small else len(events)
+    had = merge(Extent(event.offset, event.length) for event in events[:first] if not event.failed)
+    clean = [each for each in Extent(0, size).pieces(CLUSTER) if not any(each.overlaps(b) for b in bad)]
+    jumped = all(b.offset != a.offset + a.length for a, b in pairwise(events[:first]) if a.failed and b.failed)
+    return jumped and all(any(part.covers(each) for part in had) for each in clean)
+
+
+def test_a_single_pass_with_retries_would_be_noticed(tmp_path: Path) -> None:
+    size = 2 << 20
+    bad = [Extent(600 * SECTOR, 40 * SECTOR), Extent(3000 * SECTOR, SECTOR)]
+    truth = map_of(size, bad)
+    seen: dict[str, list[ReadEvent]] = {}
+    for name in ("rescue", "single pass"):
+        source = FaultySource(MemorySource(media(size)), truth)
+        plan = plan_acquisition(source, chunk_size=4096, pad_last_sector=False, retries=2, block_hash_size=None)
+        if name == "rescue":
+            assert acquire(source, tmp_path, MemoryWriter(), retries=2, at_once=True).complete
+        else:
+            assert run_pipeline(
+                plan, source, [MemoryWriter()], progress=Progress(0),
+                strategy=lambda journal, s=source, p=plan: LinearReader(s, p.extent, 2, journal),  # type: ignore[misc]
+            ).complete  # fmt: skip
+        seen[name] = source.events
+    assert in_the_order_of_a_rescue(seen["rescue"], bad, size)
+    assert not in_the_order_of_a_rescue(seen["single pass"], bad, size)
