@@ -12,6 +12,7 @@ from forensiq.cli.acquire_options import (
     case_choice,
     case_fields,
     case_options,
+    from_image,
     image_options,
     place,
     reading_options,
@@ -42,6 +43,7 @@ __all__ = ["command"]
     show_default=True,
     help="Expert Witness (EnCase 6) or raw.",
 )
+@from_image
 @image_options
 @case_fields
 @case_options

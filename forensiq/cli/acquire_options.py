@@ -21,6 +21,7 @@ __all__ = [
     "case_choice",
     "case_fields",
     "case_options",
+    "from_image",
     "image_options",
     "place",
     "reading_options",
@@ -53,6 +54,12 @@ _IMAGE = (
     click.option("--allow-low-space", is_flag=True, help="Start although the worst case does not fit."),
     click.option("--set-guid", metavar="UUID", help="Identifier of the E01 set.  [default: random]"),
     click.option("--acquired-at", metavar="TIME", help="Time in the case fields, RFC 3339.  [default: now]"),
+)  # fmt: skip
+_FROM_IMAGE = (
+    click.option(
+        "--segments-in", type=PATH, multiple=True, metavar="DIR",
+        help="A further folder with segments, extents or parents of a source that is an image. Repeatable.",
+    ),
 )  # fmt: skip
 _CASE_FIELDS = (
     click.option("--case-number", default="", help="Case number."),
@@ -103,6 +110,8 @@ def place(output: Path | None, case: CaseChoice | None) -> Path:
 
 image_options = _apply(_IMAGE)
 """How the image is written: compression, segments, digests, a second copy, verification."""
+from_image = _apply(_FROM_IMAGE)
+"""Where the files of a source are that is an image."""
 case_fields = _apply(_CASE_FIELDS)
 """What the image says of the case."""
 
@@ -132,9 +141,9 @@ def request_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-_AS_THEY_ARE = ("compression", "segment_size", "copy_to", "spill", "offset", "length", "partition", "retries",
-                "read_timeout", "priority", "reread", "resume", "allow_low_space", "allow_writable", "restore_flag",
-                "blocker", "since")  # fmt: skip
+_AS_THEY_ARE = ("segments_in", "compression", "segment_size", "copy_to", "spill", "offset", "length", "partition",
+                "retries", "read_timeout", "priority", "reread", "resume", "allow_low_space", "allow_writable",
+                "restore_flag", "blocker", "since")  # fmt: skip
 _UNDER_ANOTHER_NAME = {"continue_ddrescue": "ddrescue", "set_guid": "set_identifier"}
 _TURNED = {"no_verify": "verify", "no_segment_hash": "segment_hash", "no_probe": "probe"}
 

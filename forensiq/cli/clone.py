@@ -14,6 +14,7 @@ from forensiq.cli.acquire_options import (
     case_choice,
     case_fields,
     case_options,
+    from_image,
     reading_options,
     request_fields,
 )
@@ -67,6 +68,7 @@ __all__ = ["command"]
     show_default=True,
     help="How often a sector that cannot be read is tried again.",
 )
+@from_image
 @case_fields
 @case_options
 @click.option("--offset", type=OFFSET, help="Start of the part to clone (bytes, or sectors as 63s).")

@@ -14,6 +14,7 @@ from forensiq.cli.acquire_options import (
     case_choice,
     case_fields,
     case_options,
+    from_image,
     image_options,
     place,
     request_fields,
@@ -33,6 +34,7 @@ __all__ = ["command"]
 @click.argument("output", type=STEM, required=False)
 @click.option("--format", "format_", type=click.Choice(CONVERT_FORMATS), required=True, help="The new format.")
 @click.option("--resume", is_flag=True, help="Go on after an interruption; formats other than e01 and raw begin anew.")
+@from_image
 @image_options
 @case_fields
 @case_options

@@ -7,6 +7,7 @@ without a word.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -18,7 +19,7 @@ from forensiq.errors import Fact, ImageDamageError, ImageFormatError
 from forensiq.images.base import EvidenceImage
 from forensiq.images.ewf.cache import BoundedCache
 from forensiq.images.ewf.files import SegmentFiles
-from forensiq.images.spans import FromParent, Held, Lost, Packed, Pattern, Plain, Span, Zeros, joined
+from forensiq.images.spans import FromParent, Held, Lost, Packed, Pattern, Plain, Proof, Span, Zeros, joined
 from forensiq.images.unpack import UnpackError, unpack
 from forensiq.model.digest import DigestSet
 from forensiq.model.extent import Extent
@@ -26,7 +27,7 @@ from forensiq.model.finding import Cause, Damage, Finding, Severity
 from forensiq.model.image import ImageMetadata, Segment
 from forensiq.model.source import SourceIdentity, SourceKind
 
-__all__ = ["MAX_MEDIUM", "MappedImage", "check_size", "missing_file", "problem", "remark", "stated"]
+__all__ = ["MAX_MEDIUM", "MappedImage", "check_size", "missing_file", "not_looked_for", "problem", "remark", "stated"]
 
 MAX_MEDIUM = 1 << 50
 """1 PiB: a medium that is said to be larger is refused, whatever the container says."""
@@ -71,6 +72,11 @@ def problem(
 def remark(code: str, message: str, *, warning: bool = False) -> Finding:
     """Return a finding that is worth knowing and is no damage."""
     return Finding(Severity.WARNING if warning else Severity.INFO, Cause.NOTE, code, message)
+
+
+def not_looked_for(what: str) -> Finding:
+    """Return the finding that overlaps of ``what`` were not looked for, because that would take too much memory."""
+    return remark("container.overlap.unchecked", f"the file is so large that overlaps of {what} were not looked for")
 
 
 def missing_file(image: str, kind: str, name: str) -> Finding:
@@ -269,10 +275,12 @@ class MappedImage(ABC):
     def _fill_packed(self, span: Packed, at: int, view: memoryview, damage: list[Damage]) -> None:
         key = (span.file, span.at)
         data = self._units.get(key)
+        proven = True
         try:
             if data is None:
                 data = _unpacked(span, self.files.read(span.file, span.at, span.stored))
-                if span.length < span.unit:
+                proven = span.proof is None or _proven(span, span.proof, data)
+                if proven and span.length < span.unit:
                     self._units.put(key, data, len(data))
         except UnpackError as error:
             lost = f"a unit of {span.unit} bytes at byte {span.at} cannot be unpacked ({span.codec.value}): {error}"
@@ -281,6 +289,9 @@ class MappedImage(ABC):
             lost, code = f"the file cannot be read there: {error}", "file.read"
         else:
             view[:] = memoryview(data)[span.skip : span.skip + span.length]
+            if not proven and span.proof is not None:
+                words = f"the {span.proof.algorithm} of the unit of {len(data)} bytes at byte {span.at} is another one"
+                damage.append(Damage(Extent(at, span.length), self._name(span.file), "chunk.digest", words))
             return
         _clear(view)
         damage.append(Damage(Extent(at, span.length), self._name(span.file), code, lost))
@@ -310,6 +321,14 @@ def _unpacked(span: Packed, stored: bytes) -> bytes | bytearray:
         if not span.least:
             raise
         return unpack(span.codec, stored, span.least)
+
+
+def _proven(span: Packed, proof: Proof, data: bytes | bytearray) -> bool:
+    """Say whether a unit has its digest. Of the last one writers digest what the medium has, or fill it up before."""
+    forms = [data]
+    if span.least:
+        forms += [data[: span.least], data[: span.least].ljust(span.unit, b"\0")]
+    return any(hashlib.new(proof.algorithm, each, usedforsecurity=False).digest() == proof.digest for each in forms)
 
 
 def _no_parent(length: int) -> Lost:

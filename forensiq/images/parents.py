@@ -2,7 +2,8 @@
 
 A name inside evidence is hostile. It never leads away from where the user pointed: a file is looked for beside the
 image and in the folders that were named on the command line, and an absolute path, a drive letter or ``..`` counts for
-nothing but its last part. What is not there is said to be missing; nothing is ever read as zeros instead.
+nothing but its last part. A symbolic link that leads out of these folders is not followed either: it may have come with
+the evidence. What is not there is said to be missing; nothing is ever read as zeros instead.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ MAX_DEPTH = 64
 """Longest chain of parents."""
 _LONGEST = 4096
 _SEPARATORS = re.compile(r"[/\\]+")
-_HINT = "put it beside the image, or name its folder with --segments-in DIR"
+_HINT = (
+    "put it beside the image, or name its folder with --segments-in DIR (links that lead elsewhere are not followed)"
+)
 
 
 def find_named(name: str, image: Path, folders: Sequence[Path] = ()) -> Path | None:
@@ -37,16 +40,15 @@ def find_named(name: str, image: Path, folders: Sequence[Path] = ()) -> Path | N
     if not parts or parts[-1] == ".." or not _possible(name):
         return None
     inside = ".." not in parts and name[0] not in "/\\" and not re.match(r"[A-Za-z]:|\w+://", name)
-    for folder in dict.fromkeys((*folders, image.parent)):
-        if inside and len(parts) > 1:
-            path = folder.joinpath(*parts)
-            if _is_file(path) and path.resolve().is_relative_to(folder.resolve()):
-                return path
-        path = folder / parts[-1]
-        if _is_file(path):
-            return path
+    places = tuple(dict.fromkeys((*folders, image.parent)))
+    for folder in places:
+        names = [Path(*parts)] if inside and len(parts) > 1 else []
+        names.append(Path(parts[-1]))
+        for each in names:
+            if _is_file(folder / each, places):
+                return folder / each
         same = _names_in(folder, folder.stat().st_mtime_ns).get(parts[-1].casefold(), []) if folder.is_dir() else []
-        if len(same) == 1 and _is_file(folder / same[0]):
+        if len(same) == 1 and _is_file(folder / same[0], places):
             return folder / same[0]
     return None
 
@@ -58,9 +60,13 @@ def _possible(name: str) -> bool:
         return False
 
 
-def _is_file(path: Path) -> bool:
+def _is_file(path: Path, places: Sequence[Path]) -> bool:
+    """Say whether ``path`` is a file that lies, when every link is followed, below one of ``places``."""
     try:
-        return path.is_file()
+        if not path.is_file():
+            return False
+        real = os.path.realpath(path)
+        return any(real.startswith(os.path.join(os.path.realpath(each), "")) for each in places)
     except OSError:  # a name that is too long, a folder that may not be entered
         return False
 

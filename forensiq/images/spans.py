@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
-__all__ = ["Codec", "FromParent", "Held", "Lost", "Packed", "Pattern", "Plain", "Span", "Zeros", "joined"]
+__all__ = ["Codec", "FromParent", "Held", "Lost", "Packed", "Pattern", "Plain", "Proof", "Span", "Zeros", "joined"]
 
 
 class Codec(Enum):
@@ -26,6 +26,7 @@ class Codec(Enum):
     ADC = "ADC"
     SNAPPY = "Snappy"
     LZ4 = "LZ4"
+    STORED = "stored"
 
 
 class Plain(NamedTuple):
@@ -42,11 +43,18 @@ class Zeros(NamedTuple):
     length: int
 
 
+class Proof(NamedTuple):
+    """The digest that a unit must have when it is unpacked; ``algorithm`` as :mod:`hashlib` calls it."""
+
+    algorithm: str
+    digest: bytes
+
+
 class Packed(NamedTuple):
     """Bytes ``skip`` to ``skip + length`` of a unit of ``unit`` bytes, compressed to ``stored`` bytes at ``at``.
 
     The stored bytes may be followed by padding inside ``stored``. Where ``least`` is not 0, the unit is the last one of
-    the medium and may have been stored with that many bytes only.
+    the medium and may have been stored with that many bytes only. ``proof`` is checked where there is one.
     """
 
     length: int
@@ -57,6 +65,7 @@ class Packed(NamedTuple):
     unit: int
     codec: Codec
     least: int = 0
+    proof: Proof | None = None
 
 
 class FromParent(NamedTuple):

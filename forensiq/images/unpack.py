@@ -178,6 +178,7 @@ def _adc(stored: bytes, size: int) -> bytes:
 
 _zstd_frame = _into(cramjam.zstd.decompress_into, "zstd")
 _CODECS: dict[Codec, Callable[[bytes, int], bytes | bytearray]] = {
+    Codec.STORED: lambda stored, size: _exactly(stored, size, ended=True),
     Codec.DEFLATE: _deflate,
     Codec.ZLIB: _zlib,
     Codec.ZSTD: _zstd,

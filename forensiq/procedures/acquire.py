@@ -92,6 +92,7 @@ def prepare(
         if request.source == STANDARD_INPUT and received is not None
         else open_evidence(
             request.source,
+            segments_in=request.segments_in,
             allow_writable=request.allow_writable,
             external_blocker=request.blocker,
             restore_flag=request.restore_flag,

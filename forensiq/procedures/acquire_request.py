@@ -54,7 +54,8 @@ class CloneRequest:
 class AcquireRequest:
     """Everything that the command line can ask of an acquisition. Sizes in bytes.
 
-    ``output`` is a path stem. ``segment_size`` of ``None`` is the format's own default. ``set_identifier`` (a UUID) and
+    ``output`` is a path stem; ``segments_in`` are further folders with files of a source that is an image.
+    ``segment_size`` of ``None`` is the format's own default. ``set_identifier`` (a UUID) and
     ``metadata.acquired`` are random and now by default; given, the same source gives the same bytes. ``read_timeout``
     (seconds) gives up a read that does not return; ``ddrescue`` is image and map of a rescue by GNU ddrescue to go on
     from; ``priority`` is ``none`` or ``metadata`` (what the file systems use comes first); ``reread`` looks at the
@@ -65,6 +66,7 @@ class AcquireRequest:
 
     source: str
     output: Path
+    segments_in: tuple[Path, ...] = ()
     format: str = "e01"
     compression: str = "fast"
     segment_size: int | None = None

@@ -24,12 +24,16 @@ __all__ = ["Evidence", "open_evidence"]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """An open source, the protection around it, the image that it is, where it is one, and what a stream was."""
+    """An open source, the protection around it, the image that it is, where it is one, and what a stream was.
+
+    ``segments_in`` are the further folders in which files of the image were looked for.
+    """
 
     source: Source
     protection: Protection
     image: EvidenceImage | None = None
     origin: Origin | None = None
+    segments_in: tuple[Path, ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -42,9 +46,14 @@ class Evidence:
 
 
 def open_evidence(
-    path: str, *, allow_writable: bool = False, external_blocker: str | None = None, restore_flag: bool = False
+    path: str,
+    *,
+    segments_in: tuple[Path, ...] = (),
+    allow_writable: bool = False,
+    external_blocker: str | None = None,
+    restore_flag: bool = False,
 ) -> Evidence:
-    """Open ``path`` read-only, protected first where it is a drive.
+    """Open ``path`` read-only, protected first where it is a drive; ``segments_in`` are further folders for an image.
 
     A container (E01 …) is opened as the medium that it holds: copying it is a conversion. A file that is no container
     is evidence as it is, byte by byte.
@@ -64,8 +73,8 @@ def open_evidence(
         return Evidence(source, guard)
     if _is_image(where):
         watch = FileWatch(lambda: observe_path(where), external_blocker)
-        image = open_image(where)
-        return Evidence(image, watch, image)
+        image = open_image(where, segments_in=segments_in)
+        return Evidence(image, watch, image, segments_in=segments_in)
     source = open_source(where)
     return Evidence(source, FileWatch(lambda: observe_path(where), external_blocker))
 

@@ -29,6 +29,7 @@ def _partition(number: int, evidence: Evidence) -> PartitionRow:
     reference = image_reference(
         Path(evidence.source.identity.path),
         image_format=evidence.image.format if evidence.image is not None else "raw",
+        segments_in=evidence.segments_in,
         sector_size=evidence.source.sector_size,
     )
     rows = {row.index: row for row in list_partitions(reference).rows if row.index is not None}

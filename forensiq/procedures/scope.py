@@ -49,6 +49,7 @@ def choose_scope(choice: ScopeChoice, evidence: Evidence, stop: threading.Event 
     reference = image_reference(
         Path(source.identity.path),
         image_format=evidence.image.format if evidence.image is not None else "raw",
+        segments_in=evidence.segments_in,
         sector_size=source.sector_size,
     )
     allocation = allocation_of(reference, stop=stop)

@@ -2,19 +2,30 @@
 
 What the imager could not read (``UnreadableData``) and what nobody tried to (``UnknownData``) are kept apart: the first
 are acquisition errors, the second unknown regions. Both are given as AFF4 defines them, so that digests stay what they
-were. The digests of the container are of its stored streams and of its map; they are checked as such.
+were. The digests of the container are of its stored streams and of its map; they are checked as such. Where the chunks
+of a stream have digests of their own, each chunk is checked when it is read, and a wrong one is damage of its place.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from forensiq.errors import Fact, ImageFormatError, MissingSegmentError, UnsupportedContentError
-from forensiq.images.aff4.stream import ChunkedStream, MapStream, Stream, SymbolicStream, symbolic
+from forensiq.images.aff4.stream import (
+    BLOCK_DIGESTS,
+    BevyCache,
+    ChunkedStream,
+    MapStream,
+    Stream,
+    SymbolicStream,
+    symbolic,
+)
 from forensiq.images.aff4.turtle import AFF4, Facts, Literal
 from forensiq.images.aff4.volume import Volume, volume_name
+from forensiq.images.ewf.cache import BoundedCache
 from forensiq.images.ewf.files import SegmentFiles
 from forensiq.images.mapped import MappedImage, check_size, problem, stated
 from forensiq.images.request import OpenRequest
@@ -29,6 +40,8 @@ __all__ = ["Aff4Image", "open_aff4"]
 _ALGORITHMS = {AFF4 + name: HashAlgorithm(name.lower()) for name in ("MD5", "SHA1", "SHA256", "SHA512")}
 _MOST_VOLUMES = 1024
 _PIECE = 1 << 20
+_BEVIES_KEPT = 16 << 20
+_MOST_FINDINGS = 100
 _NAMES = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256", "sha512": "SHA-512"}
 
 
@@ -53,6 +66,7 @@ class Aff4Image(MappedImage):
         self._facts = volumes[0].facts
         self._disk = disk
         self._open: dict[str, Stream] = {}
+        self._bevies: BevyCache = BoundedCache(_BEVIES_KEPT)
         self._data = self._facts.text(disk, "dataStream")
         self._stream = self._find(self._data, 0)
         size = self._facts.number(disk, "size") or self._facts.number(self._data, "size") or 0
@@ -65,6 +79,7 @@ class Aff4Image(MappedImage):
         if chunked:
             self.chunk_size = min(max(each.chunk for each in chunked), 2 << 20)
             self.compression = chunked[0].codec.value if chunked[0].codec is not None else "none"
+        self.content_checks = bool(chunked) and all(_covered(each) for each in chunked)
         self.stored_digests = DigestSet.of(_digests(self._facts, disk) | _digests(self._facts, self._data))
         self.acquisition_errors = self._with_status("unreadable")
         self.unknown_regions = self._with_status("unknown")
@@ -89,7 +104,7 @@ class Aff4Image(MappedImage):
         if facts.has_type(name, "EncryptedStream") or facts.has_type(name, "RandomAccessEncryptedStream"):
             raise UnsupportedContentError(f"{self._path} is an encrypted AFF4 image", path=str(self._path))
         if facts.has_type(name, "ImageStream"):
-            made: Stream = ChunkedStream(self._path, name, facts, volume)
+            made: Stream = ChunkedStream(self._path, name, facts, volume, self._bevies)
         elif facts.has_type(name, "Map"):
             made = self._map(name, volume, depth)
         else:
@@ -147,6 +162,8 @@ class Aff4Image(MappedImage):
         streams = self.chunked
         proven = 0
         for stream in streams:
+            wrong = list(islice(self._block_lists(stream), _MOST_FINDINGS))
+            yield from wrong
             wanted = _digests(stream.volume.facts, stream.name)
             computed = self._hash(stream, wanted) if wanted else {}
             for algorithm, text in wanted.items():
@@ -162,8 +179,32 @@ class Aff4Image(MappedImage):
             if wanted and computed == wanted:
                 proven += 1
                 checked.append(f"{' and '.join(_NAMES[each.value] for each in wanted)} of the stored data")
+            elif not wanted and not wrong and _covered(stream):
+                proven += 1
+                checked.append("the digest of each stored chunk")
         if streams and proven == len(streams) and any(each.endswith("map") for each in checked):
             self.container_proof = f"{', '.join(dict.fromkeys(checked))} agree with the container"
+
+    def _block_lists(self, stream: ChunkedStream) -> Iterator[Finding]:
+        """Check the lists of the chunks' digests: each can be read, and they are as the container's facts have them."""
+        for name in BLOCK_DIGESTS:
+            wanted = _digests(stream.volume.facts, f"{stream.name}/blockhash.{name}")
+            hashers = {algorithm: hashlib.new(algorithm.value, usedforsecurity=False) for algorithm in wanted}
+            for number in range(stream.bevies):
+                member = stream.volume.find(stream.name, f"/{number:08d}.blockHash.{name}")
+                if member is None:
+                    break
+                data = stream.volume.read(member)
+                if data is None:
+                    words = f"the list of block digests ({name}) of segment {number} of a stream is damaged"
+                    yield problem("aff4.blocks", words, segment=self.files.paths[stream.volume.index].name)
+                    continue
+                for hasher in hashers.values():
+                    hasher.update(data)
+            for algorithm, text in wanted.items():
+                if hashers[algorithm].hexdigest() != text:
+                    words = f"the {algorithm.value} of the list of block digests ({name}) is not the stored one"
+                    yield problem("aff4.blocks.digest", words, expected=text, found=hashers[algorithm].hexdigest())
 
     def _hash(self, stream: ChunkedStream, wanted: dict[HashAlgorithm, str]) -> dict[HashAlgorithm, str] | None:
         """Return the digests of a stream; ``None`` where a part of it is damaged, which reading it tells."""
@@ -178,6 +219,11 @@ class Aff4Image(MappedImage):
             for hasher in hashers.values():
                 hasher.update(buffer[: piece.length])
         return {algorithm: hasher.hexdigest() for algorithm, hasher in hashers.items()}
+
+
+def _covered(stream: ChunkedStream) -> bool:
+    """Say whether every chunk of the stream has a digest of its own."""
+    return all(stream.block_digests(number) is not None for number in range(stream.bevies))
 
 
 def open_aff4(request: OpenRequest) -> Aff4Image:

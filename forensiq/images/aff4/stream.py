@@ -7,25 +7,28 @@ on the medium, length, place in the target, number of the target in ``idx``. Sou
 
 from __future__ import annotations
 
+import hashlib
 import struct
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from forensiq.errors import ImageFormatError
 from forensiq.images.aff4.turtle import AFF4, Facts
-from forensiq.images.aff4.volume import Volume
+from forensiq.images.aff4.volume import Member, Volume
 from forensiq.images.ewf.cache import BoundedCache
-from forensiq.images.spans import Codec, Lost, Packed, Pattern, Plain, Span, Zeros
+from forensiq.images.spans import Codec, Lost, Packed, Pattern, Plain, Proof, Span, Zeros
 
-__all__ = ["ChunkedStream", "MapStream", "Stream", "SymbolicStream", "symbolic"]
+__all__ = ["BLOCK_DIGESTS", "Bevy", "BevyCache", "ChunkedStream", "MapStream", "Stream", "SymbolicStream", "symbolic"]
 
 _MOST_CHUNK = 64 << 20
 _MOST_PER_BEVY = 1 << 20
 _ENTRY = struct.Struct("<QI")
 _MAP_ENTRY = struct.Struct("<QQQI")
-_MOST_ENTRIES = 8 << 20
+_MOST_ENTRIES, _MOST_UNSORTED = 16 << 20, 2 << 20
 _CODECS = {
     "http://code.google.com/p/snappy/": Codec.SNAPPY,
     "https://code.google.com/p/snappy/": Codec.SNAPPY,
@@ -70,10 +73,28 @@ def symbolic(name: str) -> SymbolicStream | None:
     return None
 
 
-class ChunkedStream:
-    """An ``ImageStream``. Thread-safe."""
+BLOCK_DIGESTS = ("md5", "sha1", "sha256", "sha512")
+"""Digests that the chunks of a stream may have, those that are computed fastest first."""
 
-    def __init__(self, path: Path, name: str, facts: Facts, volume: Volume) -> None:
+
+class Bevy(NamedTuple):
+    """Where a bevy is in its file, its index (``table``), and the digests of its chunks, where there are any."""
+
+    place: int
+    size: int
+    table: bytes
+    algorithm: str
+    digests: bytes
+
+
+BevyCache = BoundedCache[tuple[str, int], Bevy]
+"""Bevies by the name of the stream and their number in it."""
+
+
+class ChunkedStream:
+    """An ``ImageStream``. Thread-safe. ``bevies`` is shared by all streams of an image, of which there may be many."""
+
+    def __init__(self, path: Path, name: str, facts: Facts, volume: Volume, bevies: BevyCache) -> None:
         self.name = name
         self.volume = volume
         self.size = facts.number(name, "size") or 0
@@ -87,11 +108,24 @@ class ChunkedStream:
         if not 512 <= self.chunk <= _MOST_CHUNK or not 1 <= self.per_bevy <= _MOST_PER_BEVY:
             raise ImageFormatError(f"{path}: chunks of {self.chunk} bytes are not possible", path=str(path))
         self.codec = _CODECS.get(method)
-        self._bevies: BoundedCache[int, tuple[int, int, bytes] | None] = BoundedCache(16 << 20)
+        self._bevies = bevies
 
-    def bevy(self, number: int) -> tuple[int, int, bytes] | None:
-        """Return place and size of a bevy in its file, and its index; ``None`` where one of them is missing."""
-        found = self._bevies.get(number)
+    @property
+    def bevies(self) -> int:
+        """How many bevies it has."""
+        return -(-self.size // (self.chunk * self.per_bevy))
+
+    def block_digests(self, number: int) -> tuple[str, Member] | None:
+        """Return algorithm and member of the digests of the chunks of a bevy; ``None`` where there are none."""
+        for name in BLOCK_DIGESTS:
+            member = self.volume.find(self.name, f"/{number:08d}.blockHash.{name}")
+            if member is not None:
+                return name, member
+        return None
+
+    def bevy(self, number: int) -> Bevy | None:
+        """Return a bevy with its index; ``None`` where one of them is missing."""
+        found = self._bevies.get((self.name, number))
         if found is not None:
             return found
         part = f"/{number:08d}"
@@ -100,9 +134,16 @@ class ChunkedStream:
         index = None if table is None else self.volume.read(table, self.per_bevy * _ENTRY.size)
         if member is None or member.packed or index is None:
             return None
-        found = (self.volume.place(member), member.stored, index)
-        self._bevies.put(number, found, len(index) + 128)
+        found = Bevy(self.volume.place(member), member.stored, index, *self._digests(number))
+        self._bevies.put((self.name, number), found, len(index) + len(found.digests) + 256)
         return found
+
+    def _digests(self, number: int) -> tuple[str, bytes]:
+        named = self.block_digests(number)
+        if named is None:
+            return "", b""
+        data = self.volume.read(named[1], self.per_bevy * hashlib.new(named[0], usedforsecurity=False).digest_size)
+        return named[0], data or b""
 
     def spans(self, offset: int, length: int) -> Iterator[Span]:
         """Yield what ``length`` bytes from ``offset`` of the stream on are."""
@@ -122,19 +163,30 @@ class ChunkedStream:
         found = self.bevy(bevy)
         if found is None:
             return Lost(count, "aff4.bevy", f"segment {bevy} of a stream, or its index, is missing or damaged", file)
-        place, size, index = found
-        if (position + 1) * _ENTRY.size > len(index):
+        if (position + 1) * _ENTRY.size > len(found.table):
             return Lost(count, "aff4.index", f"the index of segment {bevy} ends before it", file)
-        at, stored = _ENTRY.unpack_from(index, position * _ENTRY.size)
-        if at + stored > size:
+        at, stored = _ENTRY.unpack_from(found.table, position * _ENTRY.size)
+        if at + stored > found.size:
             return Lost(count, "aff4.index", f"a chunk of segment {bevy} does not lie in it", file)
         left = self.size - number * self.chunk
+        least = left if left < self.chunk else 0
+        proof = _proof(found, position)
         if self.codec is None or stored == self.chunk:
             if skip + count > stored:
                 return Lost(count, "aff4.index", f"a chunk of segment {bevy} stores less than it must", file)
-            return Plain(count, file, place + at + skip)
-        least = left if left < self.chunk else 0
-        return Packed(count, file, place + at, stored, skip, self.chunk, self.codec, least)
+            if proof is None:
+                return Plain(count, file, found.place + at + skip)
+            unit = min(stored, self.chunk)
+            return Packed(count, file, found.place + at, unit, skip, unit, Codec.STORED, least, proof)
+        return Packed(count, file, found.place + at, stored, skip, self.chunk, self.codec, least, proof)
+
+
+def _proof(bevy: Bevy, position: int) -> Proof | None:
+    if not bevy.digests:
+        return None
+    size = hashlib.new(bevy.algorithm, usedforsecurity=False).digest_size
+    digest = bevy.digests[position * size : (position + 1) * size]
+    return Proof(bevy.algorithm, digest) if len(digest) == size else None
 
 
 class MapStream:
@@ -144,14 +196,19 @@ class MapStream:
         if len(data) % _MAP_ENTRY.size or len(data) // _MAP_ENTRY.size > _MOST_ENTRIES:
             raise ImageFormatError(f"{path}: the map of the AFF4 image is cut off or damaged", path=str(path))
         self.size = size
-        rows = sorted(_MAP_ENTRY.iter_unpack(data))
+        # Columns of numbers, and no tuples: a map may have millions of entries.
+        self._starts, self._lengths, self._places = array("Q"), array("Q"), array("Q")
+        self._numbers = array("I")
         end = 0
-        for offset, length, _, target in rows:
+        for offset, length, at, target in _in_order(path, data):
             if offset < end or target >= len(targets) or offset + length > size:
                 raise ImageFormatError(f"{path}: the map of the AFF4 image is not possible", path=str(path))
             end = offset + length
-        self.rows = [row for row in rows if row[1]]
-        self._starts = [row[0] for row in self.rows]
+            if length:
+                self._starts.append(offset)
+                self._lengths.append(length)
+                self._places.append(at)
+                self._numbers.append(target)
         self.targets = targets
         self.default = default
 
@@ -160,7 +217,7 @@ class MapStream:
         end = offset + length
         index = bisect_right(self._starts, offset) - 1
         while offset < end:
-            first, size, at, target = self.rows[index] if index >= 0 else (0, 0, 0, 0)
+            first, size, at, target = self._row(index) if index >= 0 else (0, 0, 0, 0)
             if offset >= first + size:
                 index += 1
                 following = self._starts[index] if index < len(self._starts) else self.size
@@ -173,10 +230,27 @@ class MapStream:
             yield offset, count, at + offset - first, self.targets[target]
             offset += count
 
+    def _row(self, index: int) -> tuple[int, int, int, int]:
+        return self._starts[index], self._lengths[index], self._places[index], self._numbers[index]
+
     def spans(self, offset: int, length: int) -> Iterator[Span]:
         """Yield what ``length`` bytes from ``offset`` of the medium on are."""
         for _, count, at, stream in self.parts(offset, length):
             yield from stream.spans(at, count)
+
+
+def _in_order(path: Path, data: bytes) -> Iterable[tuple[int, int, int, int]]:
+    """Return the entries of a map by their place; most maps are in that order as they are stored."""
+    before = -1
+    for offset, _, _, _ in _MAP_ENTRY.iter_unpack(data):
+        if offset < before:
+            break
+        before = offset
+    else:
+        return _MAP_ENTRY.iter_unpack(data)
+    if len(data) // _MAP_ENTRY.size > _MOST_UNSORTED:
+        raise ImageFormatError(f"{path}: a map of that size must be in order, and is not", path=str(path))
+    return sorted(_MAP_ENTRY.iter_unpack(data))
 
 
 Stream = ChunkedStream | SymbolicStream | MapStream

@@ -6,6 +6,8 @@ import zipfile
 from pathlib import Path
 from urllib.parse import quote
 
+from isal import isal_zlib
+
 from forensiq.errors import ImageFormatError
 from forensiq.images.aff4.turtle import Facts, TurtleError, parse_turtle
 from forensiq.images.ewf.files import SegmentFiles
@@ -14,8 +16,9 @@ from forensiq.images.unpack import UnpackError, unpack
 
 __all__ = ["Member", "Volume", "volume_name"]
 
-_MOST_TURTLE = 64 << 20
+_MOST_TURTLE = 32 << 20
 _MOST_MEMBER = 512 << 20
+_ALWAYS, _MOST_RATIO = 16 << 20, 64
 _LOCAL_HEADER = 30
 
 
@@ -71,6 +74,13 @@ class Volume:
 
     def _read_facts(self, path: Path) -> Facts:
         member = self.members.get("information.turtle")
+        if member is not None and member.size > _MOST_TURTLE:
+            raise ImageFormatError(
+                f"{path}: an information.turtle of {member.size:,} bytes: forensiq reads at most {_MOST_TURTLE:,}",
+                hint="a collection of files (AFF4-L) may have one of that size; an image of a medium has not",
+                path=str(path),
+                size=str(member.size),
+            )
         data = self.read(member, _MOST_TURTLE) if member is not None else None
         if data is None:
             raise ImageFormatError(f"{path}: its information.turtle is missing or damaged", path=str(path))
@@ -98,8 +108,11 @@ class Volume:
         return member.header_at + _LOCAL_HEADER + names
 
     def read(self, member: Member, most: int = _MOST_MEMBER) -> bytes | None:
-        """Return a whole member, at most ``most`` bytes; ``None`` where it is larger, cut off or damaged."""
-        if max(member.size, member.stored) > most:
+        """Return a whole member, at most ``most`` bytes; ``None`` where it is larger, cut off or damaged.
+
+        Its CRC-32 is checked. One that unpacks to more than 16 MiB and 64 times what is stored is not unpacked at all.
+        """
+        if max(member.size, member.stored) > most or member.size > max(_ALWAYS, _MOST_RATIO * member.stored):
             return None
         data = self._files.read(self.index, self.place(member), member.stored)
         if member.packed:
@@ -107,4 +120,4 @@ class Volume:
                 data = bytes(unpack(Codec.DEFLATE, data, member.size)) if member.size else b""
             except UnpackError:
                 return None
-        return data if len(data) == member.size else None
+        return data if len(data) == member.size and isal_zlib.crc32(data) == member.crc else None

@@ -138,7 +138,8 @@ def _from_list(path: Path, data: bytes) -> list[tuple[str, bytes]]:
 def _from_fork(path: Path, data: bytes) -> list[tuple[str, bytes]]:
     """Read a classic resource fork (*Inside Macintosh: More Macintosh Toolbox*): data, map, list of types."""
     damaged = ImageFormatError(f"{path}: the resource fork of the disk image is damaged", path=str(path))
-    found = []
+    found: list[tuple[str, bytes]] = []
+    room = len(data)
     try:
         data_at, map_at = struct.unpack_from(">II", data)
         types_at = map_at + struct.unpack_from(">H", data, map_at + 24)[0]
@@ -150,6 +151,10 @@ def _from_fork(path: Path, data: bytes) -> list[tuple[str, bytes]]:
                 _, _, place = struct.unpack_from(">HHI", data, types_at + refs + number * 12)
                 at = data_at + (place & 0xFF_FFFF)
                 size = struct.unpack_from(">I", data, at)[0]
+                # Resources that share their bytes would make far more of them than the file has.
+                room -= size + 4
+                if room < 0 or len(found) == _MOST_TABLES:
+                    raise damaged
                 found.append((f"blkx {number}", data[at + 4 : at + 4 + size]))
     except struct.error:
         raise damaged from None

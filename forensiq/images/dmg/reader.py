@@ -129,8 +129,15 @@ class DmgImage(MappedImage):
             joined = b"".join((each.checksum.crc or 0).to_bytes(4, "big") for each in self.tables)
             if isal_zlib.crc32(joined) != self.trailer.master.crc:
                 yield problem("dmg.master.checksum", "the CRC-32 of the checksums is not the one in the trailer")
-        for table in self.tables:
+        end = 0
+        for table in sorted(self.tables, key=lambda each: each.first):
             media = Extent(table.first * SECTOR, table.sectors * SECTOR)
+            if media.offset < end or media.end > self.size:
+                if table.sectors:
+                    words = f"sectors of {table.name or 'a partition'} are those of another one: not checked"
+                    yield remark("dmg.partition.place", words, warning=True)
+                continue
+            end = media.end
             found = None if table.checksum.crc is None else self._crc(media)
             if found is not None and found != table.checksum.crc:
                 yield problem(

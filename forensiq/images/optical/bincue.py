@@ -153,7 +153,7 @@ def open_bincue(request: OpenRequest) -> BinCueImage:
     if sheet is None:
         paths, tracks = [path], [Track(1, _raw_kind(path), path.name, 1, 0, 0)]
     else:
-        tracks = parse_cue(sheet, sheet.read_bytes()[:_MOST_CUE])
+        tracks = parse_cue(sheet, _sheet_text(sheet))
         paths = _files(sheet, tracks, request)
     chosen = next((each for each in tracks if MODES[each.kind][1] >= 0), None)
     if chosen is None:
@@ -173,8 +173,16 @@ def _sheet_beside(path: Path) -> Path | None:
     sheet = path.with_suffix(".cue")
     if not sheet.is_file() or sheet.stat().st_size > _MOST_CUE:
         return None
-    tracks = parse_cue(sheet, sheet.read_bytes())
+    tracks = parse_cue(sheet, _sheet_text(sheet))
     return sheet if any(find_named(each.file, sheet) == path for each in tracks) else None
+
+
+def _sheet_text(sheet: Path) -> bytes:
+    files = SegmentFiles([sheet])
+    try:
+        return files.read(0, 0, _MOST_CUE)
+    finally:
+        files.close()
 
 
 def _raw_kind(path: Path) -> str:

@@ -44,6 +44,7 @@ _FEATURES = struct.Struct(">QQQII")
 _SNAPSHOT = struct.Struct(">QIHHIIQII")
 _MAX_L1 = 32 << 20
 _MAX_SNAPSHOTS = 65_536
+_MAX_SNAPSHOT_LIST = 64 << 20
 _DIRTY, _CORRUPT, _EXTERNAL, _COMPRESSION, _EXTENDED = 1, 2, 4, 8, 16
 _BACKING_FORMAT, _DATA_FILE = 0xE2792ACA, 0x44415441
 
@@ -192,7 +193,7 @@ def read_snapshots(header: Qcow2Header, files: SegmentFiles) -> list[Snapshot] |
         if len(head) < _SNAPSHOT.size:
             return None
         _, _, id_size, name_size, seconds, _, _, state, extra = _SNAPSHOT.unpack(head)
-        if extra > 1024:
+        if extra > 1024 or at - header.snapshots_at > _MAX_SNAPSHOT_LIST:
             return None
         rest = files.read(0, at + _SNAPSHOT.size, extra + id_size + name_size)
         if len(rest) < extra + id_size + name_size:

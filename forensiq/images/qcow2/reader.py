@@ -17,8 +17,9 @@ from forensiq.errors import ImageFormatError, MissingSegmentError
 from forensiq.images.base import EvidenceImage
 from forensiq.images.ewf.cache import BoundedCache
 from forensiq.images.ewf.files import SegmentFiles
-from forensiq.images.mapped import MappedImage, missing_file, problem, remark, stated
+from forensiq.images.mapped import MappedImage, missing_file, not_looked_for, problem, remark, stated
 from forensiq.images.parents import find_named, open_parent
+from forensiq.images.places import AlignedPlaces
 from forensiq.images.qcow2.header import Qcow2Header, read_header, read_snapshots
 from forensiq.images.request import OpenRequest
 from forensiq.images.spans import Codec, FromParent, Lost, Packed, Plain, Span, Zeros
@@ -155,16 +156,16 @@ class Qcow2Image(MappedImage):
     def check_container(self) -> Iterator[Finding]:
         """Check every entry of the active tables: possible, inside the file, and no cluster used twice."""
         size = self._header.cluster_size
-        used = bytearray(-(-self._file_size // size) // 8 + 1)
+        used = AlignedPlaces(-(-self._file_size // size))
+        if not used.checked:
+            yield not_looked_for("clusters")
         told = 0
         for place, what in self._places():
-            number = place // size
-            if place + size > self._file_size + size - 1:
+            if place >= self._file_size:
                 found = problem("qcow2.range", f"{what} lies behind the end of the file", file_offset=place)
-            elif used[number >> 3] >> (number & 7) & 1:
+            elif not used.take(place // size):
                 found = problem("qcow2.overlap", f"{what} is used for something else, too", file_offset=place)
             else:
-                used[number >> 3] |= 1 << (number & 7)
                 continue
             yield found
             told += 1
@@ -184,6 +185,8 @@ class Qcow2Image(MappedImage):
             if not isinstance(table, array):
                 continue
             yield first & _OFFSET, "an L2 table"
+            if not any(table):
+                continue
             for entry in table[::words]:
                 at = entry & _OFFSET
                 if at and not entry & _COMPRESSED and not external and not at % header.cluster_size:

@@ -33,8 +33,9 @@ from pathlib import Path
 from forensiq.errors import Fact, ImageFormatError, MissingSegmentError
 from forensiq.images.base import EvidenceImage
 from forensiq.images.ewf.files import SegmentFiles
-from forensiq.images.mapped import MappedImage, check_size, missing_file, problem, stated
+from forensiq.images.mapped import MappedImage, check_size, missing_file, not_looked_for, problem, stated
 from forensiq.images.parents import open_parent
+from forensiq.images.places import AlignedPlaces
 from forensiq.images.request import OpenRequest
 from forensiq.images.spans import FromParent, Lost, Plain, Span, Zeros
 from forensiq.model.finding import Finding
@@ -126,27 +127,29 @@ class VdiImage(MappedImage):
 
     def check_container(self) -> Iterator[Finding]:
         """Check that every block lies in the file and none is used twice."""
-        used = set[int]()
-        told = 0
+        used = AlignedPlaces(self._room)
+        if not used.checked:
+            yield not_looked_for("blocks")
+        told = stored = 0
         for number, entry in enumerate(self._table):
             if entry in (_FREE, _ZERO):
                 continue
             if entry >= self._room:
                 yield problem("vdi.range", f"block {number} lies behind the end of the file")
-            elif entry in used:
+            elif not used.take(entry):
                 yield problem("vdi.overlap", f"block {number} is where another one is")
             else:
-                used.add(entry)
+                stored += 1
                 continue
             told += 1
             if told == _MOST_FINDINGS:
                 return
-        if len(used) != self.header.stored:
+        if stored != self.header.stored:
             yield problem(
                 "vdi.count",
                 "the number of stored blocks is not the one that the header states",
                 expected=str(self.header.stored),
-                found=str(len(used)),
+                found=str(stored),
             )
 
 

@@ -39,8 +39,9 @@ from forensiq.images.base import EvidenceImage
 from forensiq.images.bitmaps import runs
 from forensiq.images.ewf.cache import BoundedCache
 from forensiq.images.ewf.files import SegmentFiles
-from forensiq.images.mapped import MappedImage, check_size, missing_file, problem, stated
+from forensiq.images.mapped import MappedImage, check_size, missing_file, not_looked_for, problem, stated
 from forensiq.images.parents import open_parent
+from forensiq.images.places import Places
 from forensiq.images.request import OpenRequest
 from forensiq.images.spans import FromParent, Lost, Plain, Span, Zeros
 from forensiq.model.finding import Finding
@@ -58,6 +59,8 @@ _FREE = 0xFFFF_FFFF
 _SECTOR = 512
 _SYSTEMS = {b"Wi2k": "Windows", b"Mac ": "Macintosh"}
 _MOST_FINDINGS = 100
+_MOST_BLOCKS = 1 << 23
+"""2040 GiB, which is as much as a VHD holds, has 4,177,920 blocks of 512 KiB."""
 
 
 def _checksum(data: bytes, at: int) -> int:
@@ -161,17 +164,19 @@ class VhdImage(MappedImage):
         """Check that every block lies in the file and none is used twice."""
         if self._header is None:
             return
-        size, used = self.files.size(0), set[int]()
+        size = self.files.size(0)
+        used = Places(size, self._bitmap_size + self._header.block)
+        if not used.checked:
+            yield not_looked_for("blocks")
         told = 0
         for number, entry in enumerate(self._table):
             if entry == _FREE:
                 continue
             if entry * _SECTOR + self._bitmap_size > size:
                 yield problem("vhd.range", f"block {number} lies behind the end of the file", file_offset=entry * 512)
-            elif entry in used:
+            elif not used.take(entry * _SECTOR):
                 yield problem("vhd.overlap", f"block {number} is where another one is", file_offset=entry * 512)
             else:
-                used.add(entry)
                 continue
             told += 1
             if told == _MOST_FINDINGS:
@@ -231,7 +236,7 @@ def _read_header(path: Path, files: SegmentFiles, footer: _Footer, noted: list[F
         noted.append(problem("vhd.header.checksum", "the checksum of the dynamic header is wrong"))
     if not 4096 <= block <= 256 << 20 or block & block - 1:
         raise ImageFormatError(f"{path}: blocks of {block} bytes are not possible", path=str(path))
-    if table + entries * 4 > files.size(0) or entries > 1 << 26:
+    if table + entries * 4 > files.size(0) or entries > _MOST_BLOCKS:
         raise ImageFormatError(f"{path}: its block table does not lie in the file: cut off, or damaged", path=str(path))
     names: list[str] = []
     for index in range(8):

@@ -18,8 +18,9 @@ from forensiq.images.base import EvidenceImage
 from forensiq.images.bitmaps import runs
 from forensiq.images.ewf.cache import BoundedCache
 from forensiq.images.ewf.files import SegmentFiles
-from forensiq.images.mapped import MappedImage, missing_file, problem, remark, stated
+from forensiq.images.mapped import MappedImage, missing_file, not_looked_for, problem, remark, stated
 from forensiq.images.parents import open_parent
+from forensiq.images.places import Places
 from forensiq.images.request import OpenRequest
 from forensiq.images.spans import FromParent, Held, Lost, Plain, Span, Zeros
 from forensiq.images.vhdx.layout import VhdxHeader, VhdxMetadata, read_headers, read_metadata, read_regions
@@ -120,7 +121,10 @@ class VhdxImage(MappedImage):
 
     def check_container(self) -> Iterator[Finding]:
         """Check that every block lies in the file and none is used twice."""
-        size, used = self.files.size(0), set[int]()
+        size = self.files.size(0)
+        used = Places(size, self.about.block)
+        if not used.checked:
+            yield not_looked_for("blocks")
         told = 0
         for number in range(self._blocks):
             entry = self._table[number + number // self._ratio]
@@ -129,10 +133,9 @@ class VhdxImage(MappedImage):
             at = entry >> 20 << 20
             if at >= size:
                 yield problem("vhdx.range", f"block {number} lies behind the end of the file", file_offset=at)
-            elif at in used:
+            elif not used.take(at):
                 yield problem("vhdx.overlap", f"block {number} is where another one is", file_offset=at)
             else:
-                used.add(at)
                 continue
             told += 1
             if told == _MOST_FINDINGS:

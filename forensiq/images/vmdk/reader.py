@@ -10,17 +10,19 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from forensiq.errors import Fact, ImageFormatError, MissingSegmentError
 from forensiq.images.base import EvidenceImage
+from forensiq.images.ewf.cache import BoundedCache
 from forensiq.images.ewf.files import SegmentFiles
 from forensiq.images.mapped import MappedImage, check_size, missing_file, problem, remark, stated
 from forensiq.images.parents import find_named, open_parent
 from forensiq.images.request import OpenRequest
 from forensiq.images.spans import Lost, Plain, Span, Zeros
 from forensiq.images.vmdk.descriptor import MARK, MAX_DESCRIPTOR, NO_PARENT, Descriptor, ExtentLine, parse_descriptor
-from forensiq.images.vmdk.sparse import SECTOR, SparseExtent, read_sparse_header
+from forensiq.images.vmdk.sparse import SECTOR, SparseExtent, TableCache, read_sparse_header
 from forensiq.model.finding import Finding
 
 __all__ = ["VmdkImage", "open_vmdk"]
@@ -28,6 +30,9 @@ __all__ = ["VmdkImage", "open_vmdk"]
 _FLAT = frozenset({"FLAT", "VMFS", "VMFSTHIN"})
 _SPARSE = frozenset({"SPARSE", "VMFSSPARSE"})
 _SHOWN_EXTENTS = 64
+_TABLES_KEPT = 8 << 20
+_MOST_TABLES = 8 << 20
+"""Of all extents together: 62 TiB in grains of 64 KiB are 2 million tables of 512 entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +59,20 @@ class VmdkImage(MappedImage):
         self._extents: list[_Extent] = []
         backed = descriptor.parent_cid != NO_PARENT
         position = 0
+        tables: TableCache = BoundedCache(_TABLES_KEPT)
+        opened: dict[int, SparseExtent] = {}
+        count = 0
         for line, file in zip(descriptor.extents, places, strict=True):
-            sparse = SparseExtent(files, file, backed=backed) if line.kind in _SPARSE and file is not None else None
+            sparse = None
+            if line.kind in _SPARSE and file is not None:
+                sparse = opened.get(file)
+                if sparse is None:
+                    sparse = opened[file] = SparseExtent(files, file, tables, backed=backed)
+                    count += sparse.header.tables
+                if count > _MOST_TABLES:
+                    raise ImageFormatError(
+                        f"{files.paths[0]}: a VMDK of so many grain tables is not possible", path=str(files.paths[0])
+                    )
             self._extents.append(_Extent(position, line.sectors * SECTOR, line, file, sparse))
             position += line.sectors * SECTOR
         super().__init__(files, check_size(files.paths[0], position), parent)
@@ -84,10 +101,10 @@ class VmdkImage(MappedImage):
 
     def check_container(self) -> Iterator[Finding]:
         """Check the tables of every sparse extent, and that flat ones are as long as the descriptor says."""
+        for sparse in {each.file: each.sparse for each in self._extents if each.sparse is not None}.values():
+            yield from sparse.check()
         for each in self._extents:
-            if each.sparse is not None:
-                yield from each.sparse.check()
-            elif each.file is not None:
+            if each.sparse is None and each.file is not None:
                 needed = each.line.offset * SECTOR + each.length
                 if self.files.size(each.file) < needed:
                     yield problem(
@@ -97,6 +114,19 @@ class VmdkImage(MappedImage):
                         expected=str(needed),
                         found=str(self.files.size(each.file)),
                     )
+        yield from self._shared()
+
+    def _shared(self) -> Iterator[Finding]:
+        """Yield where extents have bytes of a file in common."""
+        stored = sorted(
+            (each.file, 0 if each.sparse else each.line.offset * SECTOR, each.length)
+            for each in self._extents
+            if each.file is not None and each.length
+        )
+        for (file, at, length), (other, behind, _) in pairwise(stored):
+            if file == other and at + length > behind:
+                name = self.files.paths[file].name
+                yield problem("vmdk.overlap", "two extents of the disk are in the same place of a file", segment=name)
 
 
 def open_vmdk(request: OpenRequest) -> VmdkImage:

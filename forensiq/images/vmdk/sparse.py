@@ -26,17 +26,20 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeAlias
 
 from forensiq.errors import ImageFormatError
 from forensiq.images.ewf.cache import BoundedCache
 from forensiq.images.ewf.files import SegmentFiles
-from forensiq.images.mapped import problem
+from forensiq.images.mapped import not_looked_for, problem
+from forensiq.images.places import AlignedPlaces, Places
 from forensiq.images.spans import Codec, FromParent, Lost, Packed, Plain, Span, Zeros
 from forensiq.model.finding import Finding
 
-__all__ = ["SECTOR", "SparseExtent", "SparseHeader", "read_sparse_header"]
+__all__ = ["SECTOR", "SparseExtent", "SparseHeader", "TableCache", "read_sparse_header"]
 
 SECTOR = 512
 _KDMV = struct.Struct("<4sIIQQQQIQQQB4sH")
@@ -44,7 +47,8 @@ _COWD = struct.Struct("<4sIIIIII")
 _AT_END = 0xFFFF_FFFF_FFFF_FFFF
 _GRAIN_HEADER = struct.Struct("<QI")
 _MOST_GRAIN = 32_768
-_MOST_DIRECTORY = 64 << 20
+_MOST_DIRECTORY = 16 << 20
+"""2 TiB in grains of 4 KiB take a directory of 4 MiB."""
 _MOST_FINDINGS = 100
 
 
@@ -125,16 +129,23 @@ def _check(header: SparseHeader, files: SegmentFiles, index: int) -> None:
         )
 
 
-class SparseExtent:
-    """The grains of one file; ``backed`` says whether grains that are not stored are the parent's. Thread-safe."""
+TableCache: TypeAlias = "BoundedCache[tuple[int, int], array[int]]"
+"""Grain tables, by the number of the file and that of the table."""
 
-    def __init__(self, files: SegmentFiles, index: int, *, backed: bool) -> None:
+
+class SparseExtent:
+    """The grains of one file; ``backed`` says whether grains that are not stored are the parent's. Thread-safe.
+
+    ``tables`` keeps the grain tables of all extents of a disk: there may be tens of thousands.
+    """
+
+    def __init__(self, files: SegmentFiles, index: int, tables: TableCache, *, backed: bool) -> None:
         self.header = read_sparse_header(files, index)
         self._files = files
         self._index = index
         self._backed = backed
         self._directory = self._words(self.header.directory, self.header.tables)
-        self._tables: BoundedCache[int, array[int]] = BoundedCache(8 << 20)
+        self._tables = tables
 
     def _words(self, at: int, count: int) -> array[int]:
         words = array("I")
@@ -145,7 +156,7 @@ class SparseExtent:
         return words
 
     def _table(self, number: int) -> array[int] | Lost | None:
-        found = self._tables.get(number)
+        found = self._tables.get((self._index, number))
         if found is not None:
             return found
         at = self._directory[number] * SECTOR
@@ -154,7 +165,7 @@ class SparseExtent:
         table = self._words(at, self.header.entries)
         if len(table) < self.header.entries:
             return Lost(0, "vmdk.table", f"the grain table at byte {at} does not lie in the file", self._index)
-        self._tables.put(number, table, len(table) * 4)
+        self._tables.put((self._index, number), table, len(table) * 4)
         return table
 
     def spans(self, offset: int, length: int) -> Iterator[Span]:
@@ -213,34 +224,46 @@ class SparseExtent:
 
     def check(self) -> Iterator[Finding]:
         """Check that the tables lie in the file, that both copies agree, and that no grain is used twice."""
-        size = self._files.size(self._index)
+        yield from islice(self._faults(), _MOST_FINDINGS)
+
+    def _faults(self) -> Iterator[Finding]:
         name = self._files.paths[self._index].name
         second = None if self.header.second is None else self._words(self.header.second, self.header.tables)
-        used = bytearray(size // SECTOR // 8 + 1)
-        told = 0
+        tables = [at for at in self._directory if at]
+        if len(tables) != len(set(tables)):
+            yield problem("vmdk.overlap", "a grain table is used for more than one range", segment=name)
+        free = self._free_sectors()
+        if free is None:
+            yield not_looked_for("grains")
         for number in range(len(self._directory)):
             table = self._table(number)
             if isinstance(table, Lost):
                 yield problem("vmdk.table", table.reason, segment=name)
-                told += 1
                 continue
             if second is not None and not self._agrees(number, table, second):
                 yield problem("vmdk.copies", f"the two copies of grain table {number} are not the same", segment=name)
-                told += 1
-            for sector in table or ():
-                if sector <= 1:
-                    continue
-                place, bit = sector >> 3, 1 << (sector & 7)
-                if sector * SECTOR >= size:
-                    yield problem("vmdk.range", f"a grain at sector {sector} lies behind the end", segment=name)
-                elif used[place] & bit:
-                    yield problem("vmdk.overlap", f"the grain at sector {sector} is used twice", segment=name)
-                else:
-                    used[place] |= bit
-                    continue
-                told += 1
-                if told >= _MOST_FINDINGS:
-                    return
+            if table is not None and any(table):
+                yield from self._grain_faults(table, free, name)
+
+    def _free_sectors(self) -> Callable[[int], bool] | None:
+        """Return what takes the place of a grain by its sector; compressed ones are of any length."""
+        size = self._files.size(self._index)
+        if self.header.compressed:
+            sectors = AlignedPlaces(-(-size // SECTOR))
+            return sectors.take if sectors.checked else None
+        grains = Places(size, self.header.grain)
+        return (lambda sector: grains.take(sector * SECTOR)) if grains.checked else None
+
+    def _grain_faults(self, table: array[int], free: Callable[[int], bool] | None, name: str) -> Iterator[Finding]:
+        end = -(-self._files.size(self._index) // SECTOR)
+        for sector in table:
+            if sector <= 1:
+                continue
+            if sector >= end:
+                yield problem("vmdk.range", f"a grain at sector {sector} lies behind the end", segment=name)
+            elif free is not None and not free(sector):
+                words = f"the grain at sector {sector} lies where another one is"
+                yield problem("vmdk.overlap", words, segment=name)
 
     def _agrees(self, number: int, table: array[int] | None, second: array[int]) -> bool:
         if number >= len(second):
