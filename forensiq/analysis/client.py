@@ -89,10 +89,13 @@ class WorkerDied(Exception):
 class Worker:
     """One worker process over one image. Use it from one thread at a time."""
 
-    def __init__(self, reference: ImageRef, *, memory: int = _MEMORY, stall: float = _STALL) -> None:
+    def __init__(
+        self, reference: ImageRef, *, memory: int = _MEMORY, stall: float = _STALL, formatter: bool = False
+    ) -> None:
         """Start it and wait until it has locked itself in.
 
-        ``memory`` in bytes, ``stall`` in seconds. Raises what opening the image raises, or :class:`WorkerDied`.
+        ``memory`` in bytes, ``stall`` in seconds. With ``formatter`` a second process makes the lines of its walks
+        (:mod:`forensiq.analysis.formatter`). Raises what opening the image raises, or :class:`WorkerDied`.
         """
         self._stall = stall
         self._served = served = reference.served
@@ -107,6 +110,7 @@ class Worker:
             [sys.executable, "-m", "forensiq.analysis.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            pipesize=_READ,
             stderr=subprocess.DEVNULL,
             pass_fds=(self._shared.descriptor,),
             env=environment,
@@ -122,6 +126,7 @@ class Worker:
             "sector_size": reference.sector_size,
             "progress": self._shared.descriptor,
             "memory": memory,
+            "formatter": formatter,
             "served": None if served is None else [served.size, served.sector_size],
         }
         with ExitStack() as undo:

@@ -85,10 +85,12 @@ class VolumeState:
 class Explorer:
     """An image that is being looked into. Use it from one thread; one answer at a time."""
 
-    def __init__(self, reference: ImageRef, *, stall: float = 60.0) -> None:
+    def __init__(self, reference: ImageRef, *, stall: float = 60.0, formatter: bool = False) -> None:
+        """Start a worker; with ``formatter`` one with a process beside it, for long walks on more than one processor."""
         self.reference = reference
         self.losses: list[Loss] = []
         self._stall = stall
+        self._formatter = formatter
         self._worker: Worker | None = None
         try:
             self.facts: Mapping[str, Any] = self.worker.facts
@@ -100,7 +102,7 @@ class Explorer:
     def worker(self) -> Worker:
         """A living worker."""
         if self._worker is None:
-            self._worker = Worker(self.reference, stall=self._stall)
+            self._worker = Worker(self.reference, stall=self._stall, formatter=self._formatter)
         return self._worker
 
     def drop_worker(self) -> None:

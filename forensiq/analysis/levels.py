@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
+from forensiq.analysis.printer import Batch, Item
 from forensiq.analysis.tsk_structs import NAME, Directory
 
 __all__ = ["Folder", "Level", "Piece", "Progress"]
@@ -20,14 +21,14 @@ class Folder:
         self.exact = exact
 
 
-Piece = tuple[int, list[str], Folder | None]
-"""Index of the last entry of a piece, its lines, and the folder to go into behind them."""
+Piece = tuple[int, list[Item], Folder | None]
+"""Index of the last entry of a piece, what it gives, and the folder to go into behind that."""
 
 
 class Level:
     """A directory on the way from the root to where the walk is."""
 
-    __slots__ = ("count", "exact", "index", "inode", "names", "orphan", "path", "pieces", "pointer", "raw")
+    __slots__ = ("batch", "count", "exact", "index", "inode", "names", "orphan", "path", "pieces", "pointer", "raw")
 
     def __init__(self, pointer: int, inode: int, path: str, exact: bytes | None, *, orphan: bool) -> None:
         self.pointer = pointer
@@ -42,6 +43,7 @@ class Level:
         self.raw = memoryview((ctypes.c_char * (self.count * NAME.size)).from_address(self.names or pointer)).cast("B")
         self.index = 0
         """The next entry that is not loaded yet."""
+        self.batch: Batch | None = None
         self.pieces: list[Piece] = []
         """What was made of the last batch, last piece first."""
 

@@ -55,7 +55,7 @@ def _open_file_system(session: Session, request: Request) -> None:
 def _walk(session: Session, request: Request) -> None:
     session.channel.kind = kind_of(request)
     try:
-        run_walk(session, request, walker_in_batches(session, request, session.channel.lines))
+        run_walk(session, request, walker_in_batches(session, request, session.channel.lines, beside=True))
         session.channel.flush_lines()
     finally:
         session.channel.kind = FrameKind.LINES

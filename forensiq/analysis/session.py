@@ -6,14 +6,15 @@ import contextlib
 from typing import Any
 
 from forensiq.analysis.apfs import ApfsVolume
+from forensiq.analysis.channel import Channel
 from forensiq.analysis.file_system_error import FileSystemError
+from forensiq.analysis.formatter import FormatterLink
 from forensiq.analysis.native.base import NativeFileSystem
 from forensiq.analysis.native.kinds import native_kind, open_native
 from forensiq.analysis.native.pages import Pages
 from forensiq.analysis.requested import RequestedMedium
 from forensiq.analysis.tsk import TskFileSystem, TskImage, TskPool, library
 from forensiq.analysis.window import Window
-from forensiq.analysis.worker import Channel
 from forensiq.images.base import EvidenceImage
 from forensiq.images.scope_map import inherited_scope
 
@@ -47,10 +48,17 @@ _TSK_TYPES = {
 class Session:
     """An open image and the file systems in it that were opened so far."""
 
-    def __init__(self, image: EvidenceImage | RequestedMedium, channel: Channel, cells: memoryview) -> None:
+    def __init__(
+        self,
+        image: EvidenceImage | RequestedMedium,
+        channel: Channel,
+        cells: memoryview,
+        formatter: FormatterLink | None = None,
+    ) -> None:
         self.image = image
         self.channel = channel
         self.cells = cells
+        self.formatter = formatter
         self.tsk = TskImage(library(), image, image.sector_size, self.count_read)
         scope = None if isinstance(image, RequestedMedium) else inherited_scope(image)
         self._taken = scope.ranges if scope is not None else None

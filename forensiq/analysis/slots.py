@@ -49,12 +49,14 @@ class FileSlots:
         self._words = memoryview(self._handles).cast("B").cast("Q")
         self._known: list[int] = []
         self._views: list[memoryview] = []
+        self._more: list[memoryview] = []
         self._forget = fs.lib.fs_meta_close
 
-    def load(self, names: int, addresses: Sequence[int]) -> list[Meta] | None:
+    def load(self, names: int, addresses: Sequence[int]) -> bytes | None:
         """Load the metadata of up to :data:`SLOTS` files; ``None`` where that of one cannot be loaded.
 
-        ``names`` is the address of the first of as many ``TSK_FS_NAME``.
+        ``names`` is the address of the first of as many ``TSK_FS_NAME``. The result is as many
+        :data:`~forensiq.analysis.tsk_structs.META`, one behind the other.
         """
         count = len(addresses)
         words = self._words[: count * _WORDS]
@@ -66,11 +68,12 @@ class FileSlots:
         pointers = words[2::_WORDS].tolist()
         if pointers != self._known[:count]:
             self._look_again()
-        return list(map(META.unpack_from, self._views[:count]))
+        loaded = b"".join(self._views[:count])
+        return loaded if len(loaded) == count * META.size else None
 
     def more(self, count: int) -> list[More]:
         """Return what NTFS keeps besides: of the first ``count`` slots, which are loaded."""
-        return list(map(META_MORE.unpack_from, self._views[:count]))
+        return list(map(META_MORE.unpack_from, self._more[:count]))
 
     def load_one(self, name: int, address: int, *, wanted: bool) -> Meta | None:
         """Load the metadata of one file into the first slot; ``None`` where there is none, or none is ``wanted``."""
@@ -93,10 +96,11 @@ class FileSlots:
         """Take views of the structures: the library keeps one for each handle, and fills it anew for the next file."""
         self._known = self._words[2::_WORDS].tolist()
         made = (ctypes.c_char * META_MORE.size).from_address
-        self._views = [memoryview(made(pointer)) if pointer else memoryview(b"") for pointer in self._known]
+        self._more = [memoryview(made(pointer)).cast("B") if pointer else memoryview(b"") for pointer in self._known]
+        self._views = [view[: META.size] for view in self._more]
 
     def _drop(self, count: int) -> None:
-        self._known, self._views = [], []
+        self._known, self._views, self._more = [], [], []
         words = self._words
         for place in range(2, count * _WORDS, _WORDS):
             if words[place]:

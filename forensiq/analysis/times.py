@@ -4,30 +4,37 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["rfc3339_json", "rfc3339_of", "sortable"]
+__all__ = ["IN_HOUR", "Hours", "rfc3339_json", "rfc3339_of", "sortable"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY = 86_400
-_MOST_DAYS = 100_000
+_HOUR = 3600
+_MOST_HOURS = 200_000
+_BILLION = 1_000_000_000
 
 
-class _Days(dict[int, str]):
-    """Day since 1970 → ``"YYYY-MM-DDT`` (with the quote); empty outside the years 1 to 9999."""
+class Hours(dict[int, str]):
+    """Hour since 1970 → ``YYYY-MM-DDTHH:`` between two texts of the maker; empty outside the years 1 to 9999."""
 
-    def __missing__(self, day: int) -> str:
+    def __init__(self, before: str, between: str) -> None:
+        super().__init__()
+        self._before = before
+        self._between = between
+
+    def __missing__(self, hour: int) -> str:
         try:
-            moment = _EPOCH + timedelta(days=day)
+            moment = _EPOCH + timedelta(hours=hour)
         except OverflowError:
             return ""
-        if len(self) >= _MOST_DAYS:
+        if len(self) >= _MOST_HOURS:
             self.clear()
-        text = self[day] = f'"{moment.year:04d}-{moment:%m-%d}T'
+        text = f"{self._before}{moment.year:04d}-{moment:%m-%d}{self._between}{moment:%H}:"
+        self[hour] = text
         return text
 
 
-_days = _Days()
-_MINUTES = [f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440)]
-_SECONDS = [f"{second:02d}" for second in range(60)]
+_hours = Hours('"', "T")
+IN_HOUR = [f"{second // 60:02d}:{second % 60:02d}" for second in range(_HOUR)]
+"""``MM:SS`` of each second of an hour."""
 
 
 def rfc3339_json(seconds: int, nanoseconds: int) -> str:
@@ -37,13 +44,13 @@ def rfc3339_json(seconds: int, nanoseconds: int) -> str:
     """
     if not seconds:
         return "null"
-    day = _days[seconds // _DAY]
-    if not day:
+    hour = _hours[seconds // _HOUR]
+    if not hour:
         return "null"
-    if 0 < nanoseconds < 1_000_000_000:
+    if 0 < nanoseconds < _BILLION:
         # "%09d" takes two thirds of the time of a format specification.
-        return f'{day}{_MINUTES[seconds // 60 % 1440]}{_SECONDS[seconds % 60]}.{"%09d" % nanoseconds}Z"'  # noqa: UP031
-    return f'{day}{_MINUTES[seconds // 60 % 1440]}{_SECONDS[seconds % 60]}Z"'
+        return f'{hour}{IN_HOUR[seconds % _HOUR]}.{"%09d" % nanoseconds}Z"'  # noqa: UP031
+    return f'{hour}{IN_HOUR[seconds % _HOUR]}Z"'
 
 
 def rfc3339_of(seconds: int, nanoseconds: int) -> str | None:

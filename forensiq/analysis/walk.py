@@ -10,26 +10,18 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import repeat
 from json.encoder import encode_basestring_ascii as quoted
 
 from forensiq.analysis.folder_paths import FolderPaths
 from forensiq.analysis.levels import Folder, Level, Piece, Progress
 from forensiq.analysis.ntfs_streams import NtfsStreams
+from forensiq.analysis.printer import Batch, Item, Sink
 from forensiq.analysis.recovery import RecoveryJudge
-from forensiq.analysis.rendering import (
-    META_TYPES,
-    NAME_TYPES,
-    JsonLines,
-    Rendering,
-    Texts,
-    file_name_times_json,
-    name_type,
-)
+from forensiq.analysis.rendering import META_TYPES, NAME_TYPES, NtfsFile, file_name_times_json, name_type
 from forensiq.analysis.slots import SLOTS, FileSlots, Meta
 from forensiq.analysis.times import rfc3339_json
 from forensiq.analysis.tsk import NTFS_DATA, NTFS_FILE_NAME, NTFS_INDEX_ROOT, Stream, TskFileSystem
-from forensiq.analysis.tsk_structs import META_TIMES_2, NAME, Metadata
+from forensiq.analysis.tsk_structs import META, META_TIMES_2, NAME, Metadata
 from forensiq.streams.frames import IN_BATCH, OPENING
 
 __all__ = ["Walk"]
@@ -44,18 +36,20 @@ _DEEP = 64
 _LONGEST_PATH = 65_536
 _TIMES_2 = Metadata.time2.offset
 _WORD = NAME.size // 8
+_META_WORDS, _STATE_AT, _TYPE_AT = META.size // 4, 1, 4
+"""Where in a :data:`META` flags and type are (in words of 4)."""
 _NAME_AT, _ADDRESS_AT, _KIND_AT, _FLAGS_AT = 1, 5, NAME.size // 4 - 2, NAME.size // 4 - 1
 """Where in a ``TSK_FS_NAME`` the name and the inode are (in words of 8), type and flags (of 4)."""
 
 
 class Walk:
-    """One walk over a file system. ``emit`` gets lines (without line ends); ``report`` gets (inode, path, why) of every
-    directory that could not be read.
+    """One walk over a file system. ``sink`` gets what is found; ``report`` gets (inode, path, why) of every directory that
+    could not be read.
 
     ``skip`` names entries, as (directory inode, index), that killed an earlier worker: they are passed over (index −1:
     the directory is not opened). ``careful`` are directories in which one died that was loading a batch: their entries
-    are loaded one by one. With ``deleted`` only entries that are not allocated are given. With ``singly`` the lines of
-    each entry are given by themselves, while the progress shows that entry: for whoever looks into its content.
+    are loaded one by one. With ``deleted`` only entries that are not allocated are given. With ``singly`` each entry
+    is given by itself, while the progress shows that entry: for whoever looks into its content.
     """
 
     def __init__(
@@ -63,7 +57,7 @@ class Walk:
         fs: TskFileSystem,
         partition: int,
         partition_offset: int,
-        emit: Callable[[Sequence[str]], None],
+        sink: Sink,
         report: Callable[[int, str, str], None],
         progress: Progress,
         skip: frozenset[tuple[int, int]] = frozenset(),
@@ -74,11 +68,10 @@ class Walk:
         orphans: bool = True,
         deleted: bool = False,
         singly: bool = False,
-        rendering: Rendering | None = None,
     ) -> None:
         self._fs = fs
         self._lib = fs.lib
-        self._emit = emit
+        self._sink = sink
         self._report = report
         self._cells = progress.cells
         self._skip = skip
@@ -88,7 +81,6 @@ class Walk:
         self._paths = FolderPaths()
         self._deleted = deleted
         self._singly = singly
-        self._rendering: Rendering = rendering or JsonLines(partition, partition_offset)
         self._head = f'{{"partition":{partition},"partition_offset":{partition_offset},"path":'
         self._judge = RecoveryJudge(fs) if recovery else None
         self._slots = FileSlots(fs)
@@ -110,18 +102,20 @@ class Walk:
         self._enter(root, path, exact, orphan=root == self._orphans)
         if not stack and start is None and self._recurse and self._hunt:
             # Without its root a file system still has inodes; the library finds those that no name leads to.
-            lines: list[str] = []
             found = self._without_metadata("/$OrphanFiles", None, self._orphans, _VIRTUAL_DIRECTORY, 1, orphan=False)
-            self._add(lines, found)
-            self._emit(lines)
+            if not self._deleted:
+                self._sink.give((found,))
             self._enter(self._orphans, "/$OrphanFiles/", None, orphan=True)
         while stack:
             level = stack[-1]
             if level.pieces:
-                index, made, folder = level.pieces.pop()
-                if made:
+                index, items, folder = level.pieces.pop()
+                if items:
                     self._cells[0], self._cells[1] = level.inode, index
-                    self._emit(made)
+                    self._sink.give(items)
+                if not level.pieces and level.batch is not None:
+                    self._sink.done(level.batch)
+                    level.batch = None
                 if folder is not None:
                     self._go_into(level, folder)
             elif level.index < level.count:
@@ -175,47 +169,119 @@ class Walk:
         kinds: list[int] = numbers[_KIND_AT :: 2 * _WORD].tolist()
         flags: list[int] = numbers[_FLAGS_AT :: 2 * _WORD].tolist()
         self._cells[0] = level.inode
-        metas: Sequence[Meta] | None = None
+        loaded: bytes | None = None
         if level.inode not in self._careful and all(addresses):
             self._cells[1] = IN_BATCH
-            metas = self._slots.load(level.names + start * size, addresses)
-        if metas is None:
-            singly_loaded = self._one_by_one(level, start, names, addresses, kinds, flags)
-            self._collect(level, start, [], singly_loaded, loaded=False)
+            loaded = self._slots.load(level.names + start * size, addresses)
+        if loaded is None:
+            self._singly_loaded(level, start, self._one_by_one(level, start, names, addresses, kinds, flags))
             return
-        entries = zip(range(start, level.index), names, addresses, kinds, flags, metas, strict=True)
-        self._collect(level, start, self._plain(level, names, addresses, kinds, flags, metas), entries, loaded=True)
+        self._whole(level, start, names, addresses, kinds, flags, loaded)
 
-    def _plain(
+    def _whole(
         self,
         level: Level,
+        start: int,
         names: list[bytes],
         addresses: list[int],
         kinds: list[int],
         flags: list[int],
-        metas: Sequence[Meta],
-    ) -> Texts:
-        """Make the lines of all plain entries of a batch; empty where not all are allocated and have decent names."""
-        if level.exact is not None or level.orphan or self._deleted or flags.count(_ALLOCATED) != len(flags):
-            return []
-        types = [meta[3] for meta in metas]
-        if min(kinds) < 0 or max(kinds) >= len(NAME_TYPES) or min(types) < 0 or max(types) >= len(META_TYPES):
-            return []
-        try:
-            texts = b"\0".join(names).decode().split("\0")
-        except UnicodeDecodeError:
-            return []
-        self._rendering.enter(level.path)
-        if self._ntfs is None:
-            made = self._rendering.plain(texts, addresses, kinds, metas)
+        loaded: bytes,
+    ) -> None:
+        """Put a batch whose metadata is loaded together: runs of plain entries, and one by one what is not plain.
+
+        Plain is what is allocated, has a valid name and type, no link, and on NTFS a complete list of streams.
+        """
+        numbers = memoryview(loaded).cast("i")
+        types: list[int] = numbers[_TYPE_AT::_META_WORDS].tolist()
+        states: list[int] = numbers[_STATE_AT::_META_WORDS].tolist()
+        texts = self._texts(names, kinds, flags, types) if level.exact is None and not level.orphan else None
+        files: list[NtfsFile | None] | None = None
+        odd: set[int]
+        if texts is None:
+            odd = set(range(len(names)))
         else:
-            files = [self._ntfs.of(more) for more in self._slots.more(len(names))]
-            made = self._rendering.streams(texts, addresses, kinds, metas, files)
-        dots = "." in texts or ".." in texts
-        for index, meta in enumerate(metas):
-            if meta[1] & _UNALLOCATED or meta[3] == _LINK or (dots and texts[index] in (".", "..")):
-                made[index] = None
-        return made
+            dots = "." in texts or ".." in texts
+            odd = {at for at, name in enumerate(texts) if name in (".", "..")} if dots else set()
+            if _LINK in types:
+                odd |= {at for at, found in enumerate(types) if found == _LINK}
+            if any(state & _UNALLOCATED for state in set(states)):
+                odd |= {at for at, state in enumerate(states) if state & _UNALLOCATED}
+            if self._ntfs is not None:
+                files = [self._ntfs.of(more) for more in self._slots.more(len(names))]
+                odd |= {at for at, file in enumerate(files) if file is None}
+        batch = self._plain(level, texts, addresses, kinds, loaded, files, odd) if texts is not None else None
+        level.batch = batch
+        folders = {at for at, found in enumerate(types) if found in _META_DIRECTORIES} if self._recurse else set()
+        stops = range(len(names)) if self._singly else sorted(odd | folders)
+        pieces: list[Piece] = []
+        items: list[Item] = []
+        given = behind = 0
+        for at in stops:
+            low = given
+            given += at - behind + (at not in odd)
+            behind = at + 1
+            if given > low and batch is not None:
+                items.append((batch, low, given))
+            if at in odd:
+                name, address, kind, flag = names[at], addresses[at], kinds[at], flags[at]
+                meta = META.unpack_from(loaded, at * META.size)
+                items += self._single(level, at, name, address, kind, flag, meta)
+            if at in folders and self._leads_on(names[at], addresses[at], kinds[at], flags[at], states[at]):
+                pieces.append((start + at, items, Folder(addresses[at], *level.path_of(names[at]))))
+                items = []
+            elif self._singly:
+                pieces.append((start + at, items, None))
+                items = []
+        if batch is not None and given < len(batch.names):
+            items.append((batch, given, len(batch.names)))
+        pieces.append((start + len(names) - 1, items, None))
+        pieces.reverse()
+        level.pieces = pieces
+
+    def _texts(self, names: list[bytes], kinds: list[int], flags: list[int], types: list[int]) -> list[str] | None:
+        """Return names as text where all entries of a batch are allocated and have valid names and types."""
+        if self._deleted or flags.count(_ALLOCATED) != len(flags):
+            return None
+        if min(kinds) < 0 or max(kinds) >= len(NAME_TYPES) or min(types) < 0 or max(types) >= len(META_TYPES):
+            return None
+        try:
+            return b"\0".join(names).decode().split("\0")
+        except UnicodeDecodeError:
+            return None
+
+    def _plain(
+        self,
+        level: Level,
+        texts: list[str],
+        addresses: list[int],
+        kinds: list[int],
+        loaded: bytes,
+        files: list[NtfsFile | None] | None,
+        odd: set[int],
+    ) -> Batch | None:
+        """Give the plain entries of a batch away to be rendered."""
+        if odd:
+            kept = [at for at in range(len(texts)) if at not in odd]
+            if not kept:
+                return None
+            size = META.size
+            texts, addresses = [texts[at] for at in kept], [addresses[at] for at in kept]
+            kinds = [kinds[at] for at in kept]
+            loaded = b"".join([loaded[at * size : (at + 1) * size] for at in kept])
+            files = None if files is None else [files[at] for at in kept]
+        batch = Batch(level.path, texts, addresses, kinds, loaded, files)
+        self._sink.batch(batch)
+        return batch
+
+    def _leads_on(self, name: bytes, address: int, kind: int, flags: int, state: int) -> bool:
+        """Whether a folder (as its metadata says) is gone into."""
+        return (
+            kind in _NAME_DIRECTORIES
+            and bool(flags & _ALLOCATED or state & _UNALLOCATED)
+            and name not in _DOTS
+            and (self._hunt or address != self._orphans)
+        )
 
     def _one_by_one(
         self, level: Level, start: int, names: list[bytes], addresses: list[int], kinds: list[int], flags: list[int]
@@ -230,73 +296,38 @@ class Walk:
             wanted = bool(address or flag & _ALLOCATED)
             yield index, name, address, kind, flag, self._slots.load_one(at + index * NAME.size, address, wanted=wanted)
 
-    def _collect(
-        self,
-        level: Level,
-        start: int,
-        made: Texts,
-        entries: Iterable[tuple[int, bytes, int, int, int, Meta | None]],
-        *,
-        loaded: bool,
+    def _singly_loaded(
+        self, level: Level, start: int, entries: Iterable[tuple[int, bytes, int, int, int, Meta | None]]
     ) -> None:
-        """Put the lines of a batch together, up to each folder that is to be gone into.
-
-        ``made`` are the lines of plain entries, if any; entries are (index, name, inode, type, flags, metadata), all
-        ``loaded`` or each when its turn comes.
-        """
-        dots_wanted, recurse = self._ntfs is not None, self._recurse
-        self._rendering.enter(level.path)
+        """Put a batch together whose entries are loaded each when its turn comes, in the first slot."""
         pieces: list[Piece] = []
-        singly, index = self._singly, start
-        lines: list[str] = []
-        ready = iter(made) if made else repeat(None)
-        for text, (index, name, address, kind, flags, meta) in zip(ready, entries, strict=False):
-            if text:
-                lines.append(text)
-            elif text is not None:
-                pass  # it has no times, so no event
-            elif name in _DOTS and not dots_wanted:
-                continue
-            else:
-                self._single(level, lines, index - start if loaded else 0, name, address, kind, flags, meta)
-            if (
-                recurse
-                and meta is not None
-                and meta[3] in _META_DIRECTORIES
-                and kind in _NAME_DIRECTORIES
-                and (flags & _ALLOCATED or meta[1] & _UNALLOCATED)
-                and name not in _DOTS
-                and (self._hunt or address != self._orphans)
-            ):
-                pieces.append((index, lines, Folder(address, *level.path_of(name))))
-                lines = []
-            elif singly:
-                pieces.append((index, lines, None))
-                lines = []
-        pieces.append((index, lines, None))
+        items: list[Item] = []
+        index = start
+        for index, name, address, kind, flags, meta in entries:
+            items += self._single(level, 0, name, address, kind, flags, meta)
+            folder = meta is not None and self._recurse and meta[3] in _META_DIRECTORIES
+            if folder and meta is not None and self._leads_on(name, address, kind, flags, meta[1]):
+                pieces.append((index, items, Folder(address, *level.path_of(name))))
+                items = []
+            elif self._singly:
+                pieces.append((index, items, None))
+                items = []
+        pieces.append((index, items, None))
         pieces.reverse()
         level.pieces = pieces
 
     def _single(
-        self,
-        level: Level,
-        lines: list[str],
-        slot: int,
-        name: bytes,
-        address: int,
-        kind: int,
-        flags: int,
-        meta: Meta | None,
-    ) -> None:
+        self, level: Level, slot: int, name: bytes, address: int, kind: int, flags: int, meta: Meta | None
+    ) -> list[str]:
+        """Return the JSON of an entry that is not plain: an object for each of its lines."""
+        if name in _DOTS and self._ntfs is None:
+            return []
         path, exact = level.path_of(name)
         if meta is None:
-            self._add(lines, self._without_metadata(path, exact, address, kind, flags, orphan=level.orphan))
+            lines = [self._without_metadata(path, exact, address, kind, flags, orphan=level.orphan)]
         else:
-            self._remarkable(level, lines, path, exact, name, address, kind, flags, meta, slot)
-
-    def _add(self, lines: list[str], text: str) -> None:
-        if not self._deleted or '"allocated":false' in text:
-            lines += self._rendering.converted(text)
+            lines = self._remarkable(level, path, exact, name, address, kind, flags, meta, slot)
+        return [line for line in lines if '"allocated":false' in line] if self._deleted else lines
 
     def _without_metadata(
         self, path: str, exact: bytes | None, address: int, kind: int, flags: int, *, orphan: bool
@@ -313,7 +344,6 @@ class Walk:
     def _remarkable(
         self,
         level: Level,
-        lines: list[str],
         path: str,
         exact: bytes | None,
         name: bytes,
@@ -322,14 +352,15 @@ class Walk:
         flags: int,
         meta: Meta,
         slot: int,
-    ) -> None:
+    ) -> list[str]:
         """Make the lines of an entry that is deleted, an orphan, a link, has streams, or a name that is not UTF-8."""
         _, meta_flags, _, meta_type, mode, _, length, uid, gid, m, mn, a, an, c, cn, b, bn = meta
         if meta_flags & _UNALLOCATED:
             self._lib.list_add(self._list, address)
         allocated = bool(flags & _ALLOCATED)
         if allocated and self._deleted:
-            return
+            return []
+        lines: list[str] = []
         shown = META_TYPES[meta_type] if 0 <= meta_type < len(META_TYPES) else "unknown"
         if not allocated and meta_flags & _ALLOCATED and 0 <= kind < len(NAME_TYPES):
             shown = NAME_TYPES[kind]
@@ -349,13 +380,13 @@ class Walk:
             if self._judge is not None and (not allocated or meta_flags & _UNALLOCATED):
                 verdict = self._judge.of(file, stream, meta_flags, length)
                 recovery = f',"recovery":"{verdict.value}"'
-            self._add(
-                lines,
+            lines.append(
                 f'{self._head}{quoted(path)},"inode":{address},"type":"{shown}","size":{size},'
                 f'"allocated":{"true" if allocated else "false"},{times}{_stream_name(stream)}{attribute}{tail}'
-                f"{own_times}{recovery}}}",
+                f"{own_times}{recovery}}}"
             )
             own_times = ""
+        return lines
 
     def _rows(self, name: bytes, slot: int, meta_type: int) -> tuple[list[Stream | None], str]:
         """The streams that get a line each, as ``fls`` has it, and the times of NTFS's $FILE_NAME as JSON."""

@@ -9,6 +9,8 @@ from forensiq.analysis.forms import rendering_of
 from forensiq.analysis.levels import Progress
 from forensiq.analysis.native.base import NativeFileSystem
 from forensiq.analysis.native.walk import NativeWalk
+from forensiq.analysis.printer import Printer, Sink
+from forensiq.analysis.rendering import JsonLines
 from forensiq.analysis.session import Request, Session
 from forensiq.analysis.tsk import TskFileSystem
 from forensiq.analysis.walk import Walk
@@ -28,9 +30,17 @@ def walker(session: Session, request: Request, emit: Callable[[str], None]) -> W
 
 
 def walker_in_batches(
-    session: Session, request: Request, emit: Callable[[Sequence[str]], None], *, singly: bool = False
+    session: Session,
+    request: Request,
+    emit: Callable[[Sequence[str]], None],
+    *,
+    singly: bool = False,
+    beside: bool = False,
 ) -> Walk | NativeWalk:
-    """As :func:`walker`, but for many lines at once; those of one entry may come as one text."""
+    """As :func:`walker`, but for many lines at once; those of one entry may come as one text.
+
+    ``beside``: ``emit`` is the way to the parent, so the process beside this one may make the lines, where there is one.
+    """
     session.cells[0] = session.cells[1] = session.cells[2] = 0
     channel = session.channel
     drop = int(request.get("drop", 0))
@@ -52,6 +62,7 @@ def walker_in_batches(
     rendering = rendering_of(request, *place)
     if isinstance(fs, TskFileSystem) and fs.apfs is not None:
         rendering = SizedLines(fs.apfs, rendering)
+        beside = False  # the sizes are in the image
     recurse, deleted = bool(request.get("recurse", True)), bool(request.get("deleted"))
     if isinstance(fs, NativeFileSystem):
 
@@ -60,10 +71,15 @@ def walker_in_batches(
                 given(rendering.converted(text))
 
         return NativeWalk(fs, *place, one, report, session.cells, skip, recurse=recurse)
+    sink: Sink = Printer(rendering, JsonLines(*place), given)
+    if beside and session.formatter is not None:
+        session.formatter.begin(request)
+        channel.through(session.formatter)
+        sink = session.formatter
     return Walk(
         fs,
         *place,
-        given,
+        sink,
         report,
         Progress(session.cells),
         skip,
@@ -73,7 +89,6 @@ def walker_in_batches(
         orphans=bool(request.get("orphans", True)),
         deleted=deleted,
         singly=singly,
-        rendering=rendering,
     )
 
 

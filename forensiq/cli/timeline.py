@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from forensiq.cli.text import visible
 from forensiq.errors import ExitCode, UsageError
 from forensiq.procedures.catalogue import open_listing
 from forensiq.procedures.partitions import image_reference
-from forensiq.procedures.timeline import COLUMNS, KEY, EventForm, sorted_events
+from forensiq.procedures.timeline import COLUMNS, EventForm, shown_rows, sorted_events
 
 __all__ = ["command"]
 
@@ -76,15 +77,14 @@ def _write(batches: Iterable[list[bytes]], form: EventForm) -> None:
     end = b"\r\n" if form is EventForm.CSV else b"\n"
     for batch in batches:
         for start in range(0, len(batch), _AT_ONCE):
-            rows = [row[KEY:] for row in batch[start : start + _AT_ONCE]]
-            if form is not EventForm.JSON:
-                rows = [_rendered(row, form) if row.startswith(b"{") else row for row in rows]
-            out.write(end.join(rows) + end)
+            out.write(end.join(shown_rows(batch[start : start + _AT_ONCE], form, partial(_rendered, form))) + end)
     out.flush()
 
 
-def _rendered(row: bytes, form: EventForm) -> bytes:
+def _rendered(form: EventForm, row: bytes) -> bytes:
     """Return the row of an event that came as JSON: its name needs care."""
+    if form is EventForm.JSON:
+        return row
     value = json.loads(row)
     text = _csv(value) if form is EventForm.CSV else _text(value)
     return text.encode("utf-8", "replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -33,7 +34,7 @@ class Listing:
         """When the answer was found (RFC 3339), where it was kept from an earlier time."""
         self.forgotten = 0
         """States of the image that a catalogue knew and that are not what it is now."""
-        self.explorer = Explorer(reference, stall=stall)
+        self.explorer = Explorer(reference, stall=stall, formatter=(os.cpu_count() or 1) > 1)
         with ExitStack() as undo:
             undo.callback(self.explorer.close)
             self.states = self._states(partition)

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import BinaryIO
 
-from forensiq.analysis.events import COLUMNS, KEY, EventForm
+from forensiq.analysis.events import COLUMNS, KEY, EventForm, shown_rows
 from forensiq.procedures.listing import Listing
 
-__all__ = ["COLUMNS", "KEY", "EventForm", "sorted_events"]
+__all__ = ["COLUMNS", "KEY", "EventForm", "shown_rows", "sorted_events"]
 
 _RUN = 300_000
+_AT_ONCE = 5000
 _BLOCK = 4 << 20
 """Bytes of a run that are in memory while runs are merged."""
 
@@ -27,8 +28,8 @@ def sorted_events(
 ) -> Iterator[list[bytes]]:
     """Yield batches of rows, sorted by time, then by their text: a row for each time of each stream.
 
-    Equal times of one stream are one row (``macb``). A row is :data:`KEY` bytes by which it is sorted, then the row in
-    the form that was asked for, or, where that begins with ``{``, as JSON. At most ``run_rows`` rows are in memory,
+    Equal times of one stream are one row (``macb``). A row begins with the :data:`KEY` bytes of its time;
+    :func:`shown_rows` makes of it what is shown. At most ``run_rows`` rows are in memory,
     besides a block of each run.
     """
     with ExitStack() as stack:
@@ -54,8 +55,10 @@ class _Run:
 
     def __init__(self, stack: ExitStack, rows: list[bytes]) -> None:
         self._file: BinaryIO = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-        self._file.writelines(row + b"\n" for row in rows)
+        for start in range(0, len(rows), _AT_ONCE):
+            self._file.write(b"\n".join(rows[start : start + _AT_ONCE]) + b"\n")
         self._file.seek(0)
+        self._rest = b""
         self.rows: list[bytes] = []
         self.more = True
         self.fill()
@@ -63,8 +66,9 @@ class _Run:
     def fill(self) -> None:
         """Read the next block, where there is none."""
         if not self.rows and self.more:
-            self.rows = [line[:-1] for line in self._file.readlines(_BLOCK)]
-            self.more = bool(self.rows)
+            data = self._file.read(_BLOCK)
+            self.more = bool(data)
+            *self.rows, self._rest = (self._rest + data).split(b"\n")
 
     def take(self, last: bytes) -> list[bytes]:
         """Give away the rows up to ``last``."""
@@ -76,7 +80,8 @@ class _Run:
 def _merged(runs: list[_Run]) -> Iterator[list[bytes]]:
     while True:
         for run in runs:
-            run.fill()
+            while not run.rows and run.more:
+                run.fill()
         runs = [run for run in runs if run.rows]
         if not runs:
             return
