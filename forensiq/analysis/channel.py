@@ -35,6 +35,8 @@ class Channel:
         self._lines: list[str] = []
         self.kind = FrameKind.LINES
         """What the lines are."""
+        self.sorts = False
+        """Whether the lines of a frame are sorted: who sorts all of them later then has half of the work."""
 
     @property
     def way(self) -> FrameWay:
@@ -80,6 +82,9 @@ class Channel:
     def flush_lines(self) -> None:
         """Send what was held back."""
         held, self._lines = self._lines, []
+        if held and self.sorts:
+            held = "\n".join(held).split("\n")
+            held.sort()
         if held:
             payload = self._encoded(held)
             if len(payload) <= LARGEST_FRAME:

@@ -86,7 +86,7 @@ class Explorer:
     """An image that is being looked into. Use it from one thread; one answer at a time."""
 
     def __init__(self, reference: ImageRef, *, stall: float = 60.0, formatter: bool = False) -> None:
-        """Start a worker; with ``formatter`` one with a process beside it, for long walks on more than one processor."""
+        """Start a worker; with ``formatter`` one with a process beside it, for walks on several processors."""
         self.reference = reference
         self.losses: list[Loss] = []
         self._stall = stall

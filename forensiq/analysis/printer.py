@@ -77,9 +77,7 @@ class Printer:
                     if files is None:
                         (entry,) = self._entries.plain(names[one], addresses[one], kinds[one], metas[one])
                     else:
-                        (entry,) = self._entries.streams(
-                            names[one], addresses[one], kinds[one], metas[one], files[one]
-                        )
+                        (entry,) = self._entries.streams(names[one], addresses[one], kinds[one], metas[one], files[one])
                     lines = [line for each in (entry or "").split("\n") for line in rendering.converted(each)]
                     made[index] = "\n".join(lines)
         batch.texts = [text or "" for text in made]

@@ -54,11 +54,13 @@ def _open_file_system(session: Session, request: Request) -> None:
 
 def _walk(session: Session, request: Request) -> None:
     session.channel.kind = kind_of(request)
+    session.channel.sorts = bool(request.get("events"))
     try:
         run_walk(session, request, walker_in_batches(session, request, session.channel.lines, beside=True))
         session.channel.flush_lines()
     finally:
         session.channel.kind = FrameKind.LINES
+        session.channel.sorts = False
 
 
 def _read(session: Session, request: Request) -> None:

@@ -8,27 +8,40 @@ __all__ = ["IN_HOUR", "Hours", "rfc3339_json", "rfc3339_of", "sortable"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = 3600
-_MOST_HOURS = 200_000
+_MOST_DAYS, _MOST_HOURS = 20_000, 200_000
 _BILLION = 1_000_000_000
 
 
+class _Days(dict[int, str]):
+    """Day since 1970 → ``YYYY-MM-DD``; empty outside the years 1 to 9999."""
+
+    def __missing__(self, day: int) -> str:
+        try:
+            moment = _EPOCH + timedelta(days=day)
+        except OverflowError:
+            return ""
+        if len(self) >= _MOST_DAYS:
+            self.clear()
+        text = self[day] = f"{moment.year:04d}-{moment:%m-%d}"
+        return text
+
+
 class Hours(dict[int, str]):
-    """Hour since 1970 → ``YYYY-MM-DDTHH:`` between two texts of the maker; empty outside the years 1 to 9999."""
+    """Hour since 1970 → ``YYYY-MM-DDTHH:``, other texts before it and for the T; empty outside years 1 to 9999."""
 
     def __init__(self, before: str, between: str) -> None:
         super().__init__()
+        self._days = _Days()
         self._before = before
-        self._between = between
+        self._behind = [f"{between}{hour:02d}:" for hour in range(24)]
 
     def __missing__(self, hour: int) -> str:
-        try:
-            moment = _EPOCH + timedelta(hours=hour)
-        except OverflowError:
+        day = self._days[hour // 24]
+        if not day:
             return ""
         if len(self) >= _MOST_HOURS:
             self.clear()
-        text = f"{self._before}{moment.year:04d}-{moment:%m-%d}{self._between}{moment:%H}:"
-        self[hour] = text
+        text = self[hour] = f"{self._before}{day}{self._behind[hour % 24]}"
         return text
 
 

@@ -9,19 +9,17 @@ in every run over the same bytes, so that a walk can be taken up again behind a 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from json.encoder import encode_basestring_ascii as quoted
+from collections.abc import Callable, Iterable, Iterator
 
+from forensiq.analysis.entry_json import EntryJson
 from forensiq.analysis.folder_paths import FolderPaths
 from forensiq.analysis.levels import Folder, Level, Piece, Progress
 from forensiq.analysis.ntfs_streams import NtfsStreams
 from forensiq.analysis.printer import Batch, Item, Sink
-from forensiq.analysis.recovery import RecoveryJudge
-from forensiq.analysis.rendering import META_TYPES, NAME_TYPES, NtfsFile, file_name_times_json, name_type
+from forensiq.analysis.rendering import META_TYPES, NAME_TYPES, NtfsFile
 from forensiq.analysis.slots import SLOTS, FileSlots, Meta
-from forensiq.analysis.times import rfc3339_json
-from forensiq.analysis.tsk import NTFS_DATA, NTFS_FILE_NAME, NTFS_INDEX_ROOT, Stream, TskFileSystem
-from forensiq.analysis.tsk_structs import META, META_TIMES_2, NAME, Metadata
+from forensiq.analysis.tsk import TskFileSystem
+from forensiq.analysis.tsk_structs import META, NAME
 from forensiq.streams.frames import IN_BATCH, OPENING
 
 __all__ = ["Walk"]
@@ -34,7 +32,6 @@ _VIRTUAL_DIRECTORY = 11
 _MOST_DEPTH = 20_000
 _DEEP = 64
 _LONGEST_PATH = 65_536
-_TIMES_2 = Metadata.time2.offset
 _WORD = NAME.size // 8
 _META_WORDS, _STATE_AT, _TYPE_AT = META.size // 4, 1, 4
 """Where in a :data:`META` flags and type are (in words of 4)."""
@@ -43,8 +40,8 @@ _NAME_AT, _ADDRESS_AT, _KIND_AT, _FLAGS_AT = 1, 5, NAME.size // 4 - 2, NAME.size
 
 
 class Walk:
-    """One walk over a file system. ``sink`` gets what is found; ``report`` gets (inode, path, why) of every directory that
-    could not be read.
+    """One walk over a file system. ``sink`` gets what is found; ``report`` gets (inode, path, why) of every directory
+    that could not be read.
 
     ``skip`` names entries, as (directory inode, index), that killed an earlier worker: they are passed over (index −1:
     the directory is not opened). ``careful`` are directories in which one died that was loading a batch: their entries
@@ -81,9 +78,8 @@ class Walk:
         self._paths = FolderPaths()
         self._deleted = deleted
         self._singly = singly
-        self._head = f'{{"partition":{partition},"partition_offset":{partition_offset},"path":'
-        self._judge = RecoveryJudge(fs) if recovery else None
         self._slots = FileSlots(fs)
+        self._json = EntryJson(fs, self._slots, partition, partition_offset, recovery=recovery)
         self._ntfs = NtfsStreams() if fs.is_ntfs else None
         self._orphans = fs.info.last_inum
         self._list = fs.pointer + type(fs.info).list_inum_named.offset
@@ -102,7 +98,9 @@ class Walk:
         self._enter(root, path, exact, orphan=root == self._orphans)
         if not stack and start is None and self._recurse and self._hunt:
             # Without its root a file system still has inodes; the library finds those that no name leads to.
-            found = self._without_metadata("/$OrphanFiles", None, self._orphans, _VIRTUAL_DIRECTORY, 1, orphan=False)
+            found = self._json.without_metadata(
+                "/$OrphanFiles", None, self._orphans, _VIRTUAL_DIRECTORY, 1, orphan=False
+            )
             if not self._deleted:
                 self._sink.give((found,))
             self._enter(self._orphans, "/$OrphanFiles/", None, orphan=True)
@@ -261,16 +259,21 @@ class Walk:
         odd: set[int],
     ) -> Batch | None:
         """Give the plain entries of a batch away to be rendered."""
-        if odd:
+        size = META.size
+        first = len(odd)
+        if odd and max(odd) < first < len(texts):  # "." and ".."
+            texts, addresses, kinds, loaded = texts[first:], addresses[first:], kinds[first:], loaded[first * size :]
+            files = None if files is None else files[first:]
+        elif odd:
             kept = [at for at in range(len(texts)) if at not in odd]
             if not kept:
                 return None
-            size = META.size
             texts, addresses = [texts[at] for at in kept], [addresses[at] for at in kept]
             kinds = [kinds[at] for at in kept]
             loaded = b"".join([loaded[at * size : (at + 1) * size] for at in kept])
             files = None if files is None else [files[at] for at in kept]
-        batch = Batch(level.path, texts, addresses, kinds, loaded, files)
+        plain = None if files is None else [file for file in files if file is not None]
+        batch = Batch(level.path, texts, addresses, kinds, loaded, plain)
         self._sink.batch(batch)
         return batch
 
@@ -322,109 +325,11 @@ class Walk:
         """Return the JSON of an entry that is not plain: an object for each of its lines."""
         if name in _DOTS and self._ntfs is None:
             return []
+        if meta is not None and meta[1] & _UNALLOCATED:
+            self._lib.list_add(self._list, address)
+        if self._deleted and flags & _ALLOCATED:
+            return []
         path, exact = level.path_of(name)
         if meta is None:
-            lines = [self._without_metadata(path, exact, address, kind, flags, orphan=level.orphan)]
-        else:
-            lines = self._remarkable(level, path, exact, name, address, kind, flags, meta, slot)
-        return [line for line in lines if '"allocated":false' in line] if self._deleted else lines
-
-    def _without_metadata(
-        self, path: str, exact: bytes | None, address: int, kind: int, flags: int, *, orphan: bool
-    ) -> str:
-        type_name = NAME_TYPES[kind] if 0 <= kind < len(NAME_TYPES) else "unknown"
-        allocated = "true" if flags & _ALLOCATED else "false"
-        recovery = "" if flags & _ALLOCATED else ',"recovery":"name_only"'
-        return (
-            f'{self._head}{quoted(path)},"inode":{address},"type":"{type_name}","size":null,"allocated":{allocated},'
-            f'"mtime":null,"atime":null,"ctime":null,"crtime":null,"mode":null,"uid":null,"gid":null,"stream":null'
-            f"{_path_hex(exact)}{_ORPHAN if orphan else ''}{recovery}}}"
-        )
-
-    def _remarkable(
-        self,
-        level: Level,
-        path: str,
-        exact: bytes | None,
-        name: bytes,
-        address: int,
-        kind: int,
-        flags: int,
-        meta: Meta,
-        slot: int,
-    ) -> list[str]:
-        """Make the lines of an entry that is deleted, an orphan, a link, has streams, or a name that is not UTF-8."""
-        _, meta_flags, _, meta_type, mode, _, length, uid, gid, m, mn, a, an, c, cn, b, bn = meta
-        if meta_flags & _UNALLOCATED:
-            self._lib.list_add(self._list, address)
-        allocated = bool(flags & _ALLOCATED)
-        if allocated and self._deleted:
-            return []
-        lines: list[str] = []
-        shown = META_TYPES[meta_type] if 0 <= meta_type < len(META_TYPES) else "unknown"
-        if not allocated and meta_flags & _ALLOCATED and 0 <= kind < len(NAME_TYPES):
-            shown = NAME_TYPES[kind]
-        times = f'"mtime":{rfc3339_json(m, mn)},"atime":{rfc3339_json(a, an)},"ctime":{rfc3339_json(c, cn)},"crtime":'
-        times += f'{rfc3339_json(b, bn)},"mode":"{mode & 0o7777:04o}","uid":{uid},"gid":{gid},"stream":'
-        link = self._slots.metadata(slot).link if meta_type == _LINK else None
-        target = f',"link_target":{quoted(ctypes.string_at(link).decode("utf-8", "replace"))}' if link else ""
-        tail = name_type(kind, meta_type) + _path_hex(exact) + (_ORPHAN if level.orphan else "") + target
-        if self._fs.is_ntfs or not allocated or not meta_flags & _ALLOCATED:
-            tail += f',"metadata_allocated":{"true" if meta_flags & _ALLOCATED else "false"}'
-        file = self._slots.files[slot]
-        rows, own_times = self._rows(name, slot, meta_type)
-        for stream in rows:
-            size = length if stream is None else stream.size
-            attribute = "" if stream is None or not self._fs.is_ntfs else f',"attribute":"{stream.attribute}"'
-            recovery = ""
-            if self._judge is not None and (not allocated or meta_flags & _UNALLOCATED):
-                verdict = self._judge.of(file, stream, meta_flags, length)
-                recovery = f',"recovery":"{verdict.value}"'
-            lines.append(
-                f'{self._head}{quoted(path)},"inode":{address},"type":"{shown}","size":{size},'
-                f'"allocated":{"true" if allocated else "false"},{times}{_stream_name(stream)}{attribute}{tail}'
-                f"{own_times}{recovery}}}"
-            )
-            own_times = ""
-        return lines
-
-    def _rows(self, name: bytes, slot: int, meta_type: int) -> tuple[list[Stream | None], str]:
-        """The streams that get a line each, as ``fls`` has it, and the times of NTFS's $FILE_NAME as JSON."""
-        if not self._fs.is_ntfs:
-            return [None], ""
-        dot = name in (b".", b"..")
-        rows: list[Stream | None] = []
-        printed = False
-        times = ""
-        for stream in self._fs.streams(self._slots.files[slot]):
-            if stream.type == NTFS_DATA:
-                printed = True
-                if not (meta_type == 2 and name == b".."):
-                    rows.append(stream)
-            elif stream.type == NTFS_INDEX_ROOT:
-                printed = True
-                if not dot:
-                    rows.append(stream)
-            elif stream.type == NTFS_FILE_NAME and not times and not dot:
-                times = _file_name_times(ctypes.addressof(self._slots.metadata(slot)), stream)
-        if not printed and not dot:
-            rows.append(None)
-        return rows, times
-
-
-_ORPHAN = ',"orphan":true'
-
-
-def _path_hex(exact: bytes | None) -> str:
-    return "" if exact is None else f',"path_hex":"{exact.hex()}"'
-
-
-def _stream_name(stream: Stream | None) -> str:
-    if stream is None or stream.name is None or (stream.type == NTFS_INDEX_ROOT and stream.name == b"$I30"):
-        return "null"
-    return quoted(stream.name.decode("utf-8", "replace"))
-
-
-def _file_name_times(meta: int, stream: Stream) -> str:
-    *times, number = META_TIMES_2.unpack(ctypes.string_at(meta + _TIMES_2, META_TIMES_2.size))
-    return file_name_times_json((stream.attribute, stream.size, tuple(times))) if number == stream.id else ""
+            return [self._json.without_metadata(path, exact, address, kind, flags, orphan=level.orphan)]
+        return self._json.of(path, exact, name, address, kind, flags, meta, slot, orphan=level.orphan)

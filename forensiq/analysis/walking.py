@@ -39,7 +39,7 @@ def walker_in_batches(
 ) -> Walk | NativeWalk:
     """As :func:`walker`, but for many lines at once; those of one entry may come as one text.
 
-    ``beside``: ``emit`` is the way to the parent, so the process beside this one may make the lines, where there is one.
+    ``beside``: ``emit`` is the way to the parent, so the process beside this one, where there is one, may make them.
     """
     session.cells[0] = session.cells[1] = session.cells[2] = 0
     channel = session.channel

@@ -29,6 +29,7 @@ from forensiq.streams.frames import FrameKind, FrameWriter, SharedCells
 
 __all__ = ["main"]
 
+
 def _readable(image: EvidenceImage, reference: ImageRef) -> set[str]:
     """Return where the image is."""
     first = Path(reference.path).resolve()

@@ -38,7 +38,7 @@ class MediumReader:
         self._taken = taken
         self._ahead = _AHEAD if image.parallel_reads > 1 else 0
         self._lock = threading.Lock()
-        self._blocks: OrderedDict[int, Future[bytes | None]] = OrderedDict()
+        self._blocks: OrderedDict[int, Future[bytearray | None]] = OrderedDict()
         self._touched: OrderedDict[int, None] = OrderedDict()
         self._threads: ThreadPoolExecutor | None = None
 
@@ -86,7 +86,7 @@ class MediumReader:
                 touched.popitem(last=False)
         return known
 
-    def _block(self, number: int) -> bytes | None:
+    def _block(self, number: int) -> bytearray | None:
         last = (self._image.size - 1) // _BLOCK
         with self._lock:
             for wanted in range(number, min(number + self._ahead, last) + 1):
@@ -100,7 +100,7 @@ class MediumReader:
                 self._blocks.popitem(last=False)
         return block.result()
 
-    def _decoded(self, number: int) -> bytes | None:
+    def _decoded(self, number: int) -> bytearray | None:
         data = bytearray(min(_BLOCK, self._image.size - number * _BLOCK))
         try:
             done = self._image.read_into(number * _BLOCK, memoryview(data))

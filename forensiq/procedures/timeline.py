@@ -17,30 +17,33 @@ from forensiq.procedures.listing import Listing
 
 __all__ = ["COLUMNS", "KEY", "EventForm", "shown_rows", "sorted_events"]
 
-_RUN = 300_000
+_RUN = 40 << 20
+"""Bytes of rows that are sorted in memory at once."""
 _AT_ONCE = 5000
 _BLOCK = 4 << 20
 """Bytes of a run that are in memory while runs are merged."""
 
 
 def sorted_events(
-    listing: Listing, form: EventForm, path: str | None = None, *, run_rows: int = _RUN
+    listing: Listing, form: EventForm, path: str | None = None, *, run_bytes: int = _RUN
 ) -> Iterator[list[bytes]]:
     """Yield batches of rows, sorted by time, then by their text: a row for each time of each stream.
 
     Equal times of one stream are one row (``macb``). A row begins with the :data:`KEY` bytes of its time;
-    :func:`shown_rows` makes of it what is shown. At most ``run_rows`` rows are in memory,
-    besides a block of each run.
+    :func:`shown_rows` makes of it what is shown. At most ``run_bytes`` of rows are in
+    memory, besides a block of each run.
     """
     with ExitStack() as stack:
         runs: list[_Run] = []
         rows: list[bytes] = []
+        held = 0
         for batch in listing.events(form, path):
             rows += batch.split(b"\n")[:-1]
-            if len(rows) >= run_rows:
+            held += len(batch)
+            if held >= run_bytes:
                 rows.sort()
                 runs.append(_Run(stack, rows))
-                rows = []
+                rows, held = [], 0
         rows.sort()
         if not runs:
             yield rows

@@ -16,7 +16,7 @@ from forensiq.model.jsonable import to_json
 from forensiq.model.listing import FileEntry
 from forensiq.procedures.listing import Listing
 from forensiq.procedures.partitions import image_reference
-from forensiq.procedures.timeline import KEY, EventForm, sorted_events
+from forensiq.procedures.timeline import EventForm, shown_rows, sorted_events
 from forensiq.streams.frames import FrameKind
 from tests.interop.test_listings_against_tsk import unpacked
 from tests.support.real_images import real_images
@@ -98,10 +98,10 @@ def test_events_are_sorted_and_complete(tmp_path: Path) -> None:
     image = image_of("dfvfs/ntfs.raw.xz", tmp_path)
     with Listing(image_reference(image, image_format="raw")) as listing:
         together = [row for batch in sorted_events(listing, EventForm.JSON) for row in batch]
-        from_disk = [row for batch in sorted_events(listing, EventForm.JSON, run_rows=40) for row in batch]
+        from_disk = [row for batch in sorted_events(listing, EventForm.JSON, run_bytes=4000) for row in batch]
         entries = list(listing.entries())
     assert together == from_disk == sorted(together)
-    values = [json.loads(row[KEY:]) for row in together]
+    values = [json.loads(row) for row in shown_rows(together, EventForm.JSON, bytes)]
     assert any(value["source"] == "$FILE_NAME" for value in values)
     expected = {
         (entry.inode, entry.stream, entry.path, time)
