@@ -126,5 +126,11 @@ def test_entries_loaded_one_by_one_give_the_same_lines_as_batches(name: str, tmp
                 if form.get("rows") or form.get("events") in ("text", "csv"):
                     # An entry that was not in a batch comes as JSON; what is shown of it is compared elsewhere.
                     assert single.count(b"\n") == together.count(b"\n")
+                elif form.get("events"):
+                    assert _shown(single) == _shown(together)
                 else:
                     assert single == together
+
+
+def _shown(rows: bytes) -> list[bytes]:
+    return sorted(shown_rows(rows.splitlines(), EventForm.JSON, bytes))
