@@ -20,7 +20,7 @@ _HEAVY = 64 << 20
 class FrameWay(Protocol):
     """Where frames go."""
 
-    def send(self, kind: FrameKind, payload: bytes | memoryview = b"") -> None:
+    def send(self, kind: int, payload: bytes | memoryview = b"") -> None:
         """Send one frame."""
 
 

@@ -30,6 +30,8 @@ _VERSION = 2
 """Of marshal: the last one that does not look for values that are the same, which costs more than it saves."""
 _AT_ONCE = 1500
 _BYTES = _PIPE = 1 << 20
+_LARGEST = 1 << 30
+"""Bytes of a frame between the two, which share what memory they may have."""
 
 
 class FormatterLink:
@@ -37,13 +39,13 @@ class FormatterLink:
 
     def __init__(self, descriptor: int) -> None:
         """``descriptor`` is the writing end of the formatter's input, owned from now on."""
-        self._out = os.fdopen(descriptor, "wb", buffering=1 << 16)
+        self._out = FrameWriter(descriptor, _LARGEST)
         self._steps: list[tuple[Any, ...]] = []
         self._entries = self._bytes = self._number = 0
 
     def begin(self, request: Mapping[str, Any]) -> None:
         """Begin a walk that renders as ``request`` says."""
-        self._write(_WALK, marshal.dumps(dict(request), _VERSION))
+        self._out.send(_WALK, marshal.dumps(dict(request), _VERSION))
 
     def batch(self, batch: Batch) -> None:
         self._number += 1
@@ -73,21 +75,16 @@ class FormatterLink:
     def done(self, batch: Batch) -> None:
         self._steps.append((_DONE, batch.number))
 
-    def send(self, kind: FrameKind, payload: bytes | memoryview = b"") -> None:
+    def send(self, kind: int, payload: bytes | memoryview = b"") -> None:
         """Send any other frame, behind what was given before."""
         self._flush()
-        self._write(kind, payload)
+        self._out.send(kind, payload)
 
     def _flush(self) -> None:
         if self._steps:
-            self._write(_STEPS, marshal.dumps(self._steps, _VERSION))
+            self._out.send(_STEPS, marshal.dumps(self._steps, _VERSION))
             self._steps = []
             self._entries = self._bytes = 0
-
-    def _write(self, kind: int, payload: bytes | memoryview) -> None:
-        self._out.write(HEADER.pack(len(payload), kind))
-        self._out.write(payload)
-        self._out.flush()
 
 
 class _Lines:

@@ -48,12 +48,13 @@ class FrameKind(IntEnum):
 class FrameWriter:
     """The writing end of a pipe, owned from now on."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, largest: int = LARGEST_FRAME) -> None:
         self._out = os.fdopen(descriptor, "wb", buffering=1 << 16)
+        self._largest = largest
 
-    def send(self, kind: FrameKind, payload: bytes | memoryview = b"") -> None:
-        """Send one frame; ``ValueError`` where it is too long."""
-        if len(payload) > LARGEST_FRAME:
+    def send(self, kind: int, payload: bytes | memoryview = b"") -> None:
+        """Send one frame, of a :class:`FrameKind`; ``ValueError`` where it is too long."""
+        if len(payload) > self._largest:
             raise ValueError("a frame is too long")
         self._out.write(HEADER.pack(len(payload), kind))
         self._out.write(payload)
