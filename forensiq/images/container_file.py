@@ -1,6 +1,7 @@
 """What the writers of disk images in one file have in common: the file, its names, its digest, its manifest.
 
 While it is written the file is called ``….part``. It is on disk before it gets its final name, and nothing is replaced.
+The bytes by which it is known as an image are written last: what an interruption leaves opens nowhere, under any name.
 An image of this kind cannot be taken up where it was left: its tables are written when the medium is complete. A later
 sitting begins it anew.
 """
@@ -73,6 +74,9 @@ class ContainerWriter(ABC):
     def _end(self, facts: ClosingFacts) -> None:
         """Write what stands behind the media data, and patch what stands before it."""
 
+    def _seal(self) -> None:  # noqa: B027 most formats have nothing to add
+        """Write what makes it an image, where :meth:`_end` did not; everything else is on disk."""
+
     # --- the contract
 
     @property
@@ -132,6 +136,8 @@ class ContainerWriter(ABC):
         self._end(facts)
         output = self.file
         output.truncate(output.end)
+        output.sync()
+        self._seal()
         output.sync()
         digest = self._digest(output) if config.segment_hash else None
         size = output.end

@@ -100,7 +100,7 @@ def exit_code_of(record: BootRecord) -> ExitCode:
     if record.unchanged is False:
         return ExitCode.VERIFICATION
     if any(each.severity is Severity.ERROR for each in record.findings):
-        return ExitCode.FAULT
+        return ExitCode.USAGE  # QEMU did not take the machine as it was asked for (decision 0201)
     if record.run is not None and record.run.failed_reads:
         return ExitCode.UNREADABLE_SECTORS
     return ExitCode.OK

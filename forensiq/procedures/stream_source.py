@@ -3,7 +3,8 @@
 The stream is received into ``STEM.stream`` beside the image first, and digested as it arrives: a container needs the
 size of its medium before its first byte, and a stream cannot be read twice (decision 0163). The image is then made from
 that file, and the digest of its media bytes must be that of the stream. The file is removed when the image is complete
-and recorded. A file ``STEM.stream`` that is there was received to its end: ``--resume`` goes on from it.
+and recorded. A file ``STEM.stream`` that is there was received to its end: ``--resume`` goes on from it. A stream that
+did not end is kept as ``STEM.stream.part``: it may be all that there will ever be, and is never taken for a whole one.
 """
 
 from __future__ import annotations
@@ -13,12 +14,19 @@ import os
 import select
 import stat
 import threading
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from forensiq.clock import rfc3339, utc_now
-from forensiq.errors import DestinationExistsError, Interrupted, SourceError, UsageError
+from forensiq.errors import (
+    DestinationError,
+    DestinationExistsError,
+    ForensiqError,
+    Interrupted,
+    SourceError,
+    UsageError,
+)
 from forensiq.images.output import OutputFile, part_path, publish, remove, sync_folder
 from forensiq.images.sparse import store_sparse
 from forensiq.model.digest import DigestSet, HashAlgorithm
@@ -27,12 +35,17 @@ from forensiq.procedures.evidence import Evidence
 from forensiq.procedures.evidence_files import EvidenceFiles
 from forensiq.procedures.origin import Origin
 from forensiq.sources.file import FileSource
+from forensiq.streams.durable import write_durably
 from forensiq.streams.progress import Progress
 
 __all__ = ["STANDARD_INPUT", "forget_stream", "open_stream", "spool_path"]
 
 STANDARD_INPUT = "-"
 _PIECE = 1 << 20
+_AWAY = (
+    "Receive it anew under another OUTPUT, or move that file away first; 'forensiq acquire' of that file makes an "
+    "image of what came"
+)
 _UNKNOWN = "not available: the source was a stream"
 _LIMITS = (
     "Nothing is known of what sent the stream: neither which drive it read, nor how that was protected.",
@@ -86,8 +99,8 @@ def open_stream(
     """Receive the stream on ``descriptor`` (standard input) and return it as evidence.
 
     Raises :class:`~forensiq.errors.UsageError` for a terminal and for a stream without a byte,
-    :class:`~forensiq.errors.Interrupted` when ``stop`` was set: what had come is removed then, because the rest of it
-    cannot be asked for again.
+    :class:`~forensiq.errors.Interrupted` when ``stop`` was set. What had come is kept then (facts: ``kept``,
+    ``received``, ``sha256``), as it is when standard input or the destination fails.
     """
     path = spool_path(stem)
     if not (resume and path.exists()):
@@ -97,6 +110,7 @@ def open_stream(
             raise DestinationExistsError(
                 f"{path} exists: a stream was received there before", hint="go on with --resume", path=str(path)
             )
+        _refuse_begun(part_path(path))
         if not resume:
             EvidenceFiles(stem).refuse_existing()
         _receive(descriptor, path, progress, stop)
@@ -121,24 +135,47 @@ def _receive(descriptor: int, path: Path, progress: Progress, stop: threading.Ev
     digest = hashlib.sha256()
     size = 0
     progress.begin("receiving the stream", 0, ["receive"])
-    with ExitStack() as undo:
-        undo.callback(remove, part_path(path))
-        undo.callback(output.close)
+    try:
         while data := _next(descriptor, stop, regular=regular):
-            digest.update(data)
             store_sparse(output, size, memoryview(data))
+            digest.update(data)
             size += len(data)
             progress.add("receive", len(data))
         if not size:
             raise UsageError("nothing came on standard input", hint="… | forensiq acquire - OUTPUT")
         output.truncate(size)
         output.sync()
-        undo.pop_all()
-    output.close()
-    # The digest of what came is known before anything can be called complete.
-    _digest_path(path).write_text(digest.hexdigest() + "\n", "ascii")
+    except ForensiqError as error:
+        _keep(output, size, digest.hexdigest(), error)
+        raise
+    finally:
+        output.close()
+    # The digest of what came is on disk before anything can be called complete.
+    write_durably(_digest_path(path), f"{digest.hexdigest()}\n".encode("ascii"), replace=True)
     publish(part_path(path), path)
     sync_folder(path.parent)
+
+
+def _keep(output: OutputFile, size: int, digest: str, error: ForensiqError) -> None:
+    """Leave what had come where it is, and say so in ``error``; nothing is left of a stream without a byte."""
+    if not size:
+        output.close()
+        remove(output.path)
+        return
+    with suppress(DestinationError):  # it may be the destination that failed
+        output.truncate(size)
+        output.sync()
+    error.facts |= {"kept": str(output.path), "received": size, "sha256": digest}
+    error.hint = f"{size:,} bytes had come and are kept in {output.path}, which is not the whole stream. {_AWAY}"
+
+
+def _refuse_begun(part: Path) -> None:
+    if part.exists() or part.is_symlink():
+        raise DestinationExistsError(
+            f"{part} exists: a stream was received there before, and did not come to its end",
+            hint=_AWAY,
+            path=str(part),
+        )
 
 
 def _digest_path(path: Path) -> Path:
@@ -158,7 +195,7 @@ def _digest(path: Path) -> str:
 def _next(descriptor: int, stop: threading.Event, *, regular: bool) -> bytes:
     while True:
         if stop.is_set():
-            raise Interrupted("stopped while the stream was received: what had come is not kept")
+            raise Interrupted("stopped while the stream was received")
         if regular or select.select([descriptor], [], [], 0.5)[0]:
             try:
                 return os.read(descriptor, _PIECE)

@@ -67,6 +67,19 @@ def test_what_the_guest_wrote_is_thrown_away(image: Path, tmp_path: Path) -> Non
     }  # fmt: skip
 
 
+def test_a_machine_that_qemu_refuses_is_said_and_is_no_fault_of_ours(image: Path, tmp_path: Path) -> None:
+    need("qemu-system-x86_64")
+    folder = tmp_path / "vm"
+    words = ("--start", "--timeout", "60", "--display", "none", "--accelerator", "tcg", "--memory", "900TiB")
+    before = state(image)
+    record = forensiq("boot", image, folder, *words, "--json").expect(2).json
+    assert record["unchanged"] is True
+    assert state(image) == before
+    assert [each["code"] for each in record["findings"]] == ["boot.qemu"]
+    assert record["run"]["exit_status"] != 0
+    assert record["findings"][0]["found"].strip() in (folder / "qemu.log").read_text()
+
+
 def test_a_prepared_folder_is_taken_up_by_serve(image: Path, tmp_path: Path) -> None:
     folder = tmp_path / "vm"
     forensiq("boot", image, folder, "--json").expect(0)

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from forensiq.errors import ExitCode
+from forensiq.errors import DestinationExistsError, ExitCode, ImageFormatError
+from forensiq.images import open_image
 from forensiq.images.output import FileCalls
 from forensiq.procedures.acquire import exit_code_of
 from forensiq.procedures.acquire_request import AcquireRequest
-from forensiq.procedures.convert import convert
+from forensiq.procedures.convert import convert, default_compression
 from tests.scenarios.program import forensiq
 from tests.support.ewf import corpus
 
@@ -124,6 +125,42 @@ def test_nothing_is_overwritten(image: Path, tmp_path: Path) -> None:
     (tmp_path / "out.vmdk").write_bytes(b"mine")
     forensiq("convert", image, tmp_path / "out.vmdk", "--format", "vmdk", "--json").expect(6)
     assert (tmp_path / "out.vmdk").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "aff4"])
+def test_what_an_interruption_leaves_is_never_an_image_and_is_named(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    original = FileCalls.pwritev
+
+    def full(self: FileCalls, descriptor: int, parts: Sequence[Any], offset: int) -> int:
+        if ".part" not in Path(f"/proc/self/fd/{descriptor}").readlink().name:
+            return original(self, descriptor, parts, offset)
+        # All that comes before the media data, and some of these.
+        limits = {"vhdx": (4 << 20) + 500_000, "vdi": 1_300_000, "aff4": 100_000, "vmdk-stream": 150_000}
+        limit = limits.get(name, 300_000)
+        if offset >= limit:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(self, descriptor, [b"".join(parts)[: limit - offset]], offset)
+
+    monkeypatch.setattr(FileCalls, "pwritev", full)
+    target = tmp_path / f"a.{ENDINGS.get(name, name)}"
+    compression = default_compression(name)
+    convert(AcquireRequest(source=str(image), output=target, format=name, compression=compression))
+    monkeypatch.undo()
+    part = target.with_name(target.name + ".part")
+    assert part.stat().st_size > 0
+    assert not target.exists()
+    with pytest.raises(ImageFormatError):
+        open_image(part)
+    renamed = part.rename(tmp_path / f"renamed{target.suffix}")
+    with pytest.raises(ImageFormatError):
+        open_image(renamed)
+    renamed.rename(part)
+    with pytest.raises(DestinationExistsError) as caught:
+        convert(AcquireRequest(source=str(image), output=target, format=name, compression=compression))
+    assert "--resume" in (caught.value.hint or "")
+    assert part.exists()
 
 
 def test_optical_media_become_an_iso(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -9,12 +10,15 @@ import random
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from forensiq.clock import monotonic
-from forensiq.errors import Interrupted
+from forensiq.errors import DestinationExistsError, DestinationFullError, Interrupted
+from forensiq.images.output import FileCalls
 from forensiq.procedures.stream_source import open_stream, spool_path
 from forensiq.streams.progress import Progress
 from tests.scenarios.program import forensiq
@@ -73,17 +77,60 @@ def test_what_was_received_is_not_asked_for_again(tmp_path: Path) -> None:
     assert done["source_digests"]["sha256"] == hashlib.sha256(DATA).hexdigest()
 
 
-def test_a_stop_does_not_wait_for_the_sender(tmp_path: Path) -> None:
+def test_a_stop_does_not_wait_for_the_sender_and_keeps_what_had_come(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     stop = threading.Event()
     try:
         os.write(writing, b"half of it")
         threading.Timer(0.3, stop.set).start()
         started = monotonic()
-        with pytest.raises(Interrupted):
+        with pytest.raises(Interrupted) as caught:
             open_stream(tmp_path / "X", Progress(0), stop, descriptor=reading)
         assert monotonic() - started < 30
+        kept = tmp_path / "X.stream.part"
+        assert list(tmp_path.iterdir()) == [kept]
+        assert kept.read_bytes() == b"half of it"
+        assert caught.value.facts["received"] == 10
+        assert caught.value.facts["sha256"] == hashlib.sha256(b"half of it").hexdigest()
+        assert str(kept) in (caught.value.hint or "")
+        # It is never taken for a whole stream, not replaced, and can be made an image of.
+        for resume in (False, True):
+            with pytest.raises(DestinationExistsError, match="did not come to its end"):
+                open_stream(tmp_path / "X", Progress(0), threading.Event(), resume=resume, descriptor=reading)
+        record = forensiq("acquire", kept, "Y", "--format", "raw", "--json", folder=tmp_path).expect(0).json
+        assert record["digests"]["sha256"] == caught.value.facts["sha256"]
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_stop_before_the_first_byte_leaves_nothing(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    stop = threading.Event()
+    stop.set()
+    try:
+        with pytest.raises(Interrupted):
+            open_stream(tmp_path / "X", Progress(0), stop, descriptor=reading)
         assert not list(tmp_path.iterdir())
     finally:
         os.close(reading)
         os.close(writing)
+
+
+def test_a_full_destination_keeps_what_had_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = FileCalls.pwritev
+
+    def full(self: FileCalls, descriptor: int, parts: Sequence[Any], offset: int) -> int:
+        if offset + sum(map(len, parts)) > 3 << 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(self, descriptor, parts, offset)
+
+    monkeypatch.setattr(FileCalls, "pwritev", full)
+    data = random.Random(3).randbytes(5 << 20)
+    (tmp_path / "in").write_bytes(data)
+    with (tmp_path / "in").open("rb") as file, pytest.raises(DestinationFullError) as caught:
+        open_stream(tmp_path / "X", Progress(0), threading.Event(), descriptor=file.fileno())
+    received = 3 << 20
+    assert caught.value.facts["received"] == received
+    assert caught.value.facts["sha256"] == hashlib.sha256(data[:received]).hexdigest()
+    assert (tmp_path / "X.stream.part").read_bytes() == data[:received]

@@ -113,10 +113,7 @@ class VhdWriter(ContainerWriter):
         self._table = array("I", [_NOT_STORED] * -(-config.media_size // _BLOCK))
 
     def _start(self) -> None:
-        table = big_endian(self._table)
-        size = len(table)
-        padded = table.ljust(-(-size // _SECTOR) * _SECTOR, b"\xff")
-        self.file.append([_footer(self._config, _DYNAMIC), self._header(), padded])
+        self.file.skip(_TABLE_AT + -(-len(self._table) * 4 // _SECTOR) * _SECTOR)
 
     def _header(self) -> bytes:
         def pack(checksum: int) -> bytes:
@@ -139,5 +136,11 @@ class VhdWriter(ContainerWriter):
 
     def _end(self, facts: ClosingFacts) -> None:
         del facts
-        self.file.append([_footer(self._config, _DYNAMIC)])
-        self.file.patch(_TABLE_AT, big_endian(self._table))
+        table = big_endian(self._table)
+        self.file.patch(_TABLE_AT, table.ljust(-(-len(table) // _SECTOR) * _SECTOR, b"\xff"))
+        self.file.patch(_HEADER_AT, self._header())
+
+    def _seal(self) -> None:
+        footer = _footer(self._config, _DYNAMIC)
+        self.file.append([footer])
+        self.file.patch(0, footer)

@@ -117,7 +117,6 @@ class VhdxWriter(ContainerWriter):
         return 4096 if self._config.sector_size == 4096 else 512
 
     def _start(self) -> None:
-        self.file.append([b"vhdxfile", _CREATOR.encode("utf-16-le")])
         room = _table_room(len(self._table))
         for at, sequence in ((64 * _KIB, 1), (128 * _KIB, 2)):
             self.file.patch(at, self._header(sequence))
@@ -164,6 +163,9 @@ class VhdxWriter(ContainerWriter):
     def _end(self, facts: ClosingFacts) -> None:
         del facts
         self.file.patch(_TABLE_AT, little_endian(self._table))
+
+    def _seal(self) -> None:
+        self.file.patch(0, b"vhdxfile" + _CREATOR.encode("utf-16-le"))
 
 
 def _regions(table_room: int) -> bytes:

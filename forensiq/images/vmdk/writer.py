@@ -79,16 +79,11 @@ class VmdkWriter(ContainerWriter):
 
     def _start(self) -> None:
         size = self._config.media_size
-        second, first = self._directories
-        overhead = _overhead(size)
-        flags = layout.LINE_ENDS | layout.REDUNDANT
-        head = layout.header(1, flags, size, redundant=second, directory=first, overhead=overhead, compression=0)
-        self.file.append([head, layout.descriptor(self._config, "monolithicSparse")])
         for at in self._directories:
             tables = at + directory_sectors(size)
             entries = array("I", [tables + number * TABLE_SECTORS for number in range(table_count(size))])
             self.file.patch(at * 512, little_endian(entries))
-        self.file.end = overhead * 512
+        self.file.end = _overhead(size) * 512
 
     def _store(self, encoded: EncodedBlocks) -> None:
         parts: list[bytes | memoryview] = []
@@ -115,6 +110,13 @@ class VmdkWriter(ContainerWriter):
     def _end(self, facts: ClosingFacts) -> None:
         del facts
         self._close_table(self._config.media_size // (GRAIN * TABLE_ENTRIES))
+
+    def _seal(self) -> None:
+        size = self._config.media_size
+        second, first = self._directories
+        overhead, flags = _overhead(size), layout.LINE_ENDS | layout.REDUNDANT
+        head = layout.header(1, flags, size, redundant=second, directory=first, overhead=overhead, compression=0)
+        self.file.patch(0, head + layout.descriptor(self._config, "monolithicSparse"))
 
 
 class VmdkStreamWriter(ContainerWriter):
