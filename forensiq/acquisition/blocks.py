@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import queue
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.model.extent import Extent
 from forensiq.streams.buffers import Buffer
@@ -19,8 +20,7 @@ _PIECE = 1 << 20
 _ZEROS = bytes(_PIECE)
 
 
-@dataclass(frozen=True, slots=True)
-class BlockDigests:
+class BlockDigests(Struct, frozen=True):
     """SHA-256 of each block of ``block_size`` bytes of the medium (the last one may be shorter), fill included.
 
     ``packed`` holds the binary digests back to back; ``size`` is the size of the medium in bytes.

@@ -20,9 +20,10 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+
+from msgspec import Struct
 
 from forensiq.acquisition.blocks import BlockDigester
 from forensiq.acquisition.lanes import Item, WriterLane
@@ -50,8 +51,7 @@ from forensiq.streams.switching import quick_switches
 __all__ = ["ResumePoint", "run_pipeline"]
 
 
-@dataclass(frozen=True, slots=True)
-class ResumePoint:
+class ResumePoint(Struct, frozen=True):
     """Where an earlier sitting ended; offsets in bytes of the stored medium.
 
     Bytes before ``upto`` are read from ``stored`` (what was written by then, opened as a source), never again from the

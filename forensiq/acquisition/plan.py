@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.errors import UsageError
 from forensiq.model.digest import DEFAULT_ALGORITHMS, HashAlgorithm
@@ -19,8 +20,7 @@ _BUFFERS = 10
 _MOST_BLOCKS = 1 << 22  # 128 MiB of digests: 64 TiB in blocks of 16 MiB
 
 
-@dataclass(frozen=True, slots=True)
-class AcquisitionPlan:
+class AcquisitionPlan(Struct, frozen=True):
     """What is read, how, and what is computed on the way. Sizes in bytes.
 
     ``extent`` is the part of the source that is acquired: byte 0 of the stored medium is ``extent.offset`` of the

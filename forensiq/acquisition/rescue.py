@@ -26,8 +26,9 @@ import mmap
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from forensiq.acquisition.reader import GIVEN_UP, HUNG, HUNG_AGAIN, ReadJournal
 from forensiq.clock import monotonic
@@ -64,8 +65,7 @@ Fetch = Callable[[int, int], bytes | None]
 """Takes offset and length in bytes of the medium; returns the bytes, ``None`` where they cannot be had now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """Places of the medium that come before the rest, in order. ``at_any_cost``: what is skipped in them is read before
     the next stage, not at the end."""
 
@@ -86,8 +86,7 @@ class OrderOfWork(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class RescueSettings:
+class RescueSettings(Struct, frozen=True):
     """How a rescue works. Sizes in bytes.
 
     ``order`` finds out what is copied first. ``checkpoint_s`` is how often, in seconds, the state is saved.

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.acquisition.reader import LinearReader, ReadJournal
 from forensiq.acquisition.rescue import Rescue, RescueSettings
@@ -30,8 +31,7 @@ _SLOW_S = 2.0
 _SLOW_SHARE = 20
 
 
-@dataclass(frozen=True, slots=True)
-class EarlierRescue:
+class EarlierRescue(Struct, frozen=True):
     """What another rescue of the same medium got (GNU ddrescue's image and map); it is read, never changed.
 
     Byte 0 of ``media_map``, and byte ``base`` of ``image``, is byte 0 of the medium.
@@ -42,8 +42,7 @@ class EarlierRescue:
     base: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class RescueSetup:
+class RescueSetup(Struct, frozen=True):
     """What a rescue needs besides source and plan.
 
     ``target`` takes the bytes; ``save`` makes the map that belongs to it durable; ``known`` is that map from an earlier

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from forensiq.errors import DestinationError, DestinationExistsError, ImageFormatError
 from forensiq.images.output import FileCalls, OutputFile, remove

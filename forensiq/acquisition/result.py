@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from forensiq.acquisition.blocks import BlockDigests
 from forensiq.acquisition.statistics import StreamStatistics
@@ -15,8 +15,7 @@ from forensiq.model.media_map import MediaMap
 __all__ = ["PipelineResult", "ReadingFacts", "WriterResult"]
 
 
-@dataclass(frozen=True, slots=True)
-class WriterResult:
+class WriterResult(Struct, frozen=True):
     """What became of one destination: a manifest, or why there is none (``None`` for both: it was suspended).
 
     ``written`` counts the bytes of the stored medium that the writer accepted, in order from its start.
@@ -27,8 +26,7 @@ class WriterResult:
     written: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingFacts:
+class ReadingFacts(Struct, frozen=True):
     """How reading went: reads asked of the source, those that failed, and sectors read only after a retry (bytes).
 
     ``strategy`` says it in words: ``in order``, ``rescue from byte N on``.
@@ -40,8 +38,7 @@ class ReadingFacts:
     strategy: str
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineResult:
+class PipelineResult(Struct, frozen=True):
     """Everything that a run observed; offsets in bytes of the stored medium.
 
     ``complete`` says that the whole medium was read (with or without fill) and that at least one writer finished it.

@@ -9,7 +9,8 @@ from __future__ import annotations
 import mmap
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from forensiq.acquisition.reader import ReadJournal
 from forensiq.errors import Interrupted, SourceLostError
@@ -23,8 +24,7 @@ __all__ = ["SecondLook", "look_again"]
 _PIECE = 1 << 20
 
 
-@dataclass(slots=True)
-class SecondLook:
+class SecondLook(Struct):
     """What a second reading has found so far; extents in bytes of the stored medium, in whole sectors, in order.
 
     ``compared`` counts bytes that could be compared; ``unstable`` read differently; ``lost`` was read the first time

@@ -10,7 +10,8 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.acquisition.uniform import UniformMap
 from forensiq.model.extent import Extent
@@ -23,24 +24,21 @@ _HIGH = 7.5  # of 8 bits; random bytes give 7.8 in a sample of 1 KiB, deflated o
 _patterns: dict[int, bytes] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Bytes that all have the same value."""
 
     extent: Extent
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class BatchScan:
+class BatchScan(Struct, frozen=True):
     """What :func:`scan` saw in one batch; ``runs`` in order, ``entropy`` of a sample in bits per byte."""
 
     runs: tuple[Run, ...]
     entropy: float
 
 
-@dataclass(frozen=True, slots=True)
-class StreamStatistics:
+class StreamStatistics(Struct, frozen=True):
     """Counts over the stored medium, in bytes; units of 32 KiB that hold one value count, smaller runs do not.
 
     ``zero_bytes`` includes zeros that stand for unreadable sectors. ``longest_zero_run`` is ``None`` where there is

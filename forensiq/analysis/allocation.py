@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from forensiq.analysis.ext_bitmaps import ext_layout
 from forensiq.analysis.tsk import RUN_FILLER, RUN_SPARSE, TskError, TskFileSystem
@@ -35,8 +36,7 @@ class NotDetermined(Exception):
     """The allocation of a file system cannot be told; the message says why. Never leaves a worker."""
 
 
-@dataclass(slots=True)
-class FileSystemAllocation:
+class FileSystemAllocation(Struct):
     """Ranges as (start, end) in bytes from the start of the file system; they may overlap. ``size`` in bytes."""
 
     size: int

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from forensiq.analysis.file_system_error import FileSystemError
 from forensiq.analysis.native.base import NativeFileSystem
@@ -21,8 +22,7 @@ _APFS_COMPRESSED = 4355
 """``TSK_FS_ATTR_TYPE_APFS_COMP_REC``: the attribute ``com.apple.decmpfs``."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenStream:
+class OpenStream(Struct, frozen=True):
     """The content of a file that is open: sizes in bytes, and ``read(offset, buffer, slack)``."""
 
     size: int

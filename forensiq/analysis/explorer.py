@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq.analysis.client import RequestFailed, Worker, WorkerDied
 from forensiq.analysis.opening import ImageRef
@@ -44,8 +46,7 @@ _MOST_DEATHS = 25
 _LINES = frozenset({FrameKind.LINES, FrameKind.TEXT, FrameKind.ROWS})
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(Struct, frozen=True):
     """Something that could not be looked into: where, and why."""
 
     where: Locator
@@ -53,8 +54,7 @@ class Loss:
     unreadable: tuple[Extent, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FileSystemRef:
+class FileSystemRef(Struct, frozen=True):
     """A file system in a volume; ``type`` names it where more than one shares the place."""
 
     volume: Volume
@@ -73,8 +73,7 @@ class FileSystemRef:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeState:
+class VolumeState(Struct, frozen=True):
     """Whether a volume can be looked into. ``reason`` says why not, in words for people."""
 
     volume: Volume

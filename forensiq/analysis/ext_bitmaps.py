@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.analysis.window import Window
 
@@ -28,8 +29,7 @@ _NOT_CLEAN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ExtGroup:
+class ExtGroup(Struct, frozen=True):
     """A group: its blocks, the block of its bitmap (``None``: never written; only ``metadata`` is in use).
 
     ``metadata`` are (first, end) of superblock copies, descriptors, bitmaps and inode table, wherever they lie.
@@ -41,8 +41,7 @@ class ExtGroup:
     metadata: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ExtLayout:
+class ExtLayout(Struct, frozen=True):
     """The numbers of a superblock that place everything."""
 
     window: Window

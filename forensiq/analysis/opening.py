@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.images import format_of, open_image
 from forensiq.images.base import EvidenceImage
@@ -13,8 +14,7 @@ from forensiq.images.raw import RawImage
 __all__ = ["ImageRef", "ServedMedium", "open_reference"]
 
 
-@dataclass(frozen=True, slots=True)
-class ServedMedium:
+class ServedMedium(Struct, frozen=True):
     """A medium that a worker does not open: every read of it is done by the parent. Sizes in bytes.
 
     ``read(offset, length)`` returns the bytes, ``None`` where they cannot be read. What it raises ends the question.
@@ -28,8 +28,7 @@ class ServedMedium:
 _LENIENT = frozenset({"e01", "ex01"})
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRef:
+class ImageRef(Struct, frozen=True):
     """An image by path. ``sector_size`` (bytes) overrides what it says of itself, for raw images of 4Kn drives.
 
     With ``served`` the path is a name only, and nothing is opened.

@@ -6,8 +6,9 @@ A batch is rendered at once and given away piece by piece, because folders are g
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from forensiq.analysis.rendering import JsonLines, NtfsFile, Rendering
 from forensiq.analysis.tsk_structs import META
@@ -15,8 +16,7 @@ from forensiq.analysis.tsk_structs import META
 __all__ = ["Batch", "Item", "Printer", "Sink"]
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(Struct):
     """Plain entries of one folder, whose ``path`` ends with a slash: allocated, names valid, types in range.
 
     ``loaded`` holds a :data:`~forensiq.analysis.tsk_structs.META` for each; ``files`` are the streams where the file

@@ -16,8 +16,9 @@ import ctypes.util
 import os
 import resource
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 __all__ = ["SandboxReport", "enter_sandbox", "sandbox_support"]
 
@@ -42,8 +43,7 @@ _FORBIDDEN = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxReport:
+class SandboxReport(Struct, frozen=True):
     """What holds: the Landlock version (0: none), whether it covers TCP, seccomp, and the limits in bytes."""
 
     landlock: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from forensiq.analysis.content import opened_stream, pieces
 from forensiq.analysis.native.base import NativeFileSystem
@@ -21,8 +22,7 @@ _MOST_HITS = 1000
 """Hits told for each stream and pattern."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Struct, frozen=True):
     """One thing that is looked for; ``wide`` patterns are looked for in every second byte, the others being zero."""
 
     name: str

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytsk3
+from msgspec import Struct
 
 from forensiq.analysis.apfs import ApfsVolume
 from forensiq.analysis.file_system_error import FileSystemError
@@ -177,8 +177,7 @@ class TskImage:
             return -1
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(Struct, frozen=True):
     """One attribute of a file with content. ``name`` is ``None`` for the unnamed stream; sizes in bytes.
 
     ``runs`` are (block of the file, block of the file system, blocks, flags); empty for resident content.
@@ -304,8 +303,7 @@ def stream_at(pointer: int) -> Stream:
     return Stream(pointer, raw.type, raw.id, name or None, raw.size, raw.flags, raw.allocsize)
 
 
-@dataclass(frozen=True, slots=True)
-class PoolVolumeFacts:
+class PoolVolumeFacts(Struct, frozen=True):
     """A volume of a container: its place in it (block), name, and whether it is encrypted."""
 
     index: int

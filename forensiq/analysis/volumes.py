@@ -11,8 +11,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import pairwise
+
+from msgspec.structs import replace
 
 from forensiq.analysis.signatures import recognise
 from forensiq.analysis.tables.apm import parse_apm

@@ -13,9 +13,10 @@ import os
 import sys
 import sysconfig
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from msgspec.structs import asdict
 
 from forensiq.analysis.channel import Channel
 from forensiq.analysis.formatter import FormatterLink, fork_formatter

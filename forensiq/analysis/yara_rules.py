@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yara_x
+from msgspec import Struct
 
 from forensiq.analysis.file_system_error import FileSystemError
 
@@ -29,8 +29,7 @@ class RuleError(Exception):
     """Rules that cannot be understood; the message says where. Becomes a usage error."""
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledRules:
+class CompiledRules(Struct, frozen=True):
     """Rules as a worker takes them, and the SHA-256 of their sources in the order in which they were given."""
 
     compiled: bytes

@@ -6,10 +6,10 @@ import io
 import json
 import shlex
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from forensiq.cli.acquire_view import show_end, show_start
 from forensiq.cli.options import PATH, CommandTable, forensiq_command
@@ -25,8 +25,7 @@ from forensiq.procedures.progress import Progress
 __all__ = ["command"]
 
 
-@dataclass(frozen=True)
-class _Step:
+class _Step(Struct, frozen=True):
     """A command of the program: what it is for, its words, the exit code that it must end with."""
 
     title: str

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from rich.console import Console, RenderableType
 
 from forensiq.cli.output import Column, emit_json, emit_lines, make_console, make_table
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["OutputMode", "Run"]
 
 
-@dataclass
-class OutputMode:
+class OutputMode(Struct):
     """How results and failures are told; known before the options are parsed, corrected after."""
 
     json: bool = False

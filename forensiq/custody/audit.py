@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq import clock
 from forensiq.custody.ledger import MAX_LINE, Ledger, head_after
@@ -31,8 +33,7 @@ MAX_FINDINGS = 1000
 _STEP_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(Struct, frozen=True):
     """A head that was written down outside the ledger, and where."""
 
     head: LedgerHead

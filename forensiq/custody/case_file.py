@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import date
 from difflib import get_close_matches
 from typing import Any, NoReturn, TypeVar
@@ -95,10 +94,10 @@ def changed_text(
 
 def _append(place: Any, name: str, thing: EvidenceItem | Attachment) -> None:  # noqa: ANN401  (tomlkit has no better)
     table = tomlkit.table()
-    for each in fields(thing):
-        value = getattr(thing, each.name)
+    for each in thing.__struct_fields__:
+        value = getattr(thing, each)
         if isinstance(value, (str, int)) and value != "":
-            table[each.name] = value
+            table[each] = value
     if name not in place:
         place[name] = tomlkit.aot()
     place[name].append(table)
@@ -122,7 +121,7 @@ class _Reader:
         self._path = path
 
     def case(self, table: dict[str, Any]) -> Case:
-        self._known(table, [each.name for each in fields(Case)] + ["schema"], "")
+        self._known(table, (*Case.__struct_fields__, "schema"), "")
         if table.get("schema", _SCHEMA) != _SCHEMA:
             self._fail("", "schema", f"is not {_SCHEMA!r}: another version of forensiq wrote this case")
         words = {
@@ -174,17 +173,17 @@ class _Reader:
     def _record(self, kind: type[_Table], table: object, where: str) -> _Table:
         if not isinstance(table, dict):
             self._fail("", where, f"must be a table: [{where}]")
-        self._known(table, [each.name for each in fields(kind)], where)
+        self._known(table, kind.__struct_fields__, where)
         values: dict[str, Any] = {}
-        for each in fields(kind):
-            if each.name == "attachments":
+        for each in kind.__struct_fields__:
+            if each == "attachments":
                 values["attachments"] = self._records(Attachment, table, "attachments")
-            elif each.name == "size":
+            elif each == "size":
                 values["size"] = table.get("size")
                 if not isinstance(values["size"], int) or isinstance(values["size"], bool) or values["size"] < 0:
                     self._fail(where, "size", "must be a number of bytes")
             else:
-                values[each.name] = self._text(table, each.name, where, "")
+                values[each] = self._text(table, each, where, "")
         return kind(**values)
 
     def _fields(self, table: object) -> dict[str, str]:
@@ -200,7 +199,7 @@ class _Reader:
             self._fail(where, name, f'must be text in quotes: {name} = "…"')
         return value
 
-    def _known(self, table: dict[str, Any], names: list[str], where: str) -> None:
+    def _known(self, table: dict[str, Any], names: tuple[str, ...], where: str) -> None:
         for name in table:
             if name not in names:
                 close = get_close_matches(name, names, n=1)

@@ -22,8 +22,9 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.custody.case_file import MAX_CASE_FILE, parse_case, valid_identifier
 from forensiq.custody.ledger import Ledger
@@ -36,8 +37,7 @@ __all__ = ["CaseFolder", "FoundFile", "hash_file", "inside", "key_of_path", "ope
 _BLOCK = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+class FoundFile(Struct, frozen=True):
     """A name in the case folder. ``kind``: ``file``, ``link`` or ``special``; ``key`` as :func:`key_of_path` gives."""
 
     key: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.custody.canonical import decode, encode
 from forensiq.custody.seal import MANIFEST, check_statement, read_small
@@ -19,8 +20,7 @@ _MAX_STATEMENT = 1024 * 1024
 _TEXTS = ("seal", "manifest_sha256", "signature_sha256", "role", "statement", "utc", "name", "public_key")
 
 
-@dataclass(frozen=True, slots=True)
-class Countersignature:
+class Countersignature(Struct, frozen=True):
     """What a countersigner says: about which seal, as whom, when."""
 
     seal: str

@@ -21,8 +21,9 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from forensiq import clock
 from forensiq.custody.canonical import decode, encode
@@ -37,13 +38,12 @@ __all__ = ["MAX_LINE", "Event", "Ledger", "head_after", "ledger_line", "parse_li
 MAX_LINE = 16 * 1024 * 1024
 """Longest line in bytes that is written or read; longer ones are refused before they are held in memory."""
 
-_FIELDS = frozenset(LedgerEntry.__dataclass_fields__) - {"hash"}
+_FIELDS = frozenset(LedgerEntry.__struct_fields__) - {"hash"}
 _BLOCK = 64 * 1024
 _HEX = re.compile("[0-9a-f]*").fullmatch
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """What is to be written: who did what, with what, and what came of it (fields as in ``LedgerEntry``)."""
 
     actor: str

@@ -14,7 +14,8 @@ import signal
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.custody.ledger import MAX_LINE, Ledger, parse_line, signature_holds
 from forensiq.errors import NotCanonicalError
@@ -30,8 +31,7 @@ _Signed = list[tuple[str, str, bytes]]
 """Key, signature (both hexadecimal) and line of each entry."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedLine:
+class CheckedLine(Struct, frozen=True):
     """One line: where it is, how long, whether it ends in a newline; its entry or why there is none.
 
     ``digest`` is the SHA-256 of the line without newline, ``holds`` whether the signature does.
@@ -46,8 +46,7 @@ class CheckedLine:
     holds: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Parsed:
+class _Parsed(Struct, frozen=True):
     offset: int
     line: bytes
     ended: bool

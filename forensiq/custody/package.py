@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from forensiq.custody.audit import ledger_finding
 from forensiq.custody.case_folder import CaseFolder, FoundFile, hash_file
@@ -18,8 +19,7 @@ _MADE = ("acquire.finished", "clone.finished", "convert.finished")
 _COMPANIONS = (".record.json", ".log.txt", ".map", ".blocks.csv", ".verification.json")
 
 
-@dataclass(frozen=True, slots=True)
-class PackageState:
+class PackageState(Struct, frozen=True):
     """Every file that could be hashed, by path; what is no file; what could not be read (path → why)."""
 
     files: Mapping[str, FileDigest]
@@ -27,8 +27,7 @@ class PackageState:
     unreadable: Mapping[str, str]
 
 
-@dataclass
-class Bindings:
+class Bindings(Struct):
     """Which digest the ledger last gave to which path, and where; filled by visiting its entries in order.
 
     ``keys`` has the public key (hexadecimal) of the entry that ``last`` speaks of. ``rebound`` names what was written

@@ -22,10 +22,10 @@ import hashlib
 import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import segno
+from msgspec import Struct
 
 from forensiq.custody.canonical import decode, encode
 from forensiq.custody.case_folder import open_plain
@@ -53,8 +53,7 @@ SCHEMA = "forensiq/seal/1"
 _MAX_MANIFEST = 256 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """What a seal lists. ``ledger_bytes`` and ``ledger_sha256`` are of the ledger as it was then."""
 
     number: str

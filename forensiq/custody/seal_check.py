@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.custody.audit import ledger_finding
 from forensiq.custody.case_folder import CaseFolder, open_plain
@@ -28,8 +29,7 @@ __all__ = ["SealContext", "check_seal", "seal_numbers"]
 _BLOCK = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class SealContext:
+class SealContext(Struct, frozen=True):
     """What a seal is checked against. ``bindings``: path → digest and ledger entry; ``strict``: it is the newest seal.
 
     Files that the ledger bound anew behind an older seal are no fault of that seal.

@@ -16,7 +16,6 @@ import secrets
 import stat
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, padding, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+from msgspec import Struct
 
 from forensiq.errors import SafetyRefusal, SigningKeyError
 from forensiq.streams.durable import write_durably
@@ -55,8 +55,7 @@ Passphrase = Callable[[str], str]
 """Asked for the passphrase of a key, with the key's path for the prompt."""
 
 
-@dataclass(frozen=True, slots=True)
-class PublicKey:
+class PublicKey(Struct, frozen=True):
     """An Ed25519 public key (32 bytes) and the name that came with it, which nobody vouches for."""
 
     raw: bytes

@@ -9,7 +9,9 @@ ledger said; (6) the receipt repeats the release.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq.custody.audit import ledger_finding
 from forensiq.custody.case_folder import CaseFolder
@@ -27,8 +29,7 @@ _SIDES = ("release", "receipt")
 _WORDS = {True: "that the files agree", False: "that they differ", None: "nothing of the files afterwards"}
 
 
-@dataclass(frozen=True, slots=True)
-class TransferContext:
+class TransferContext(Struct, frozen=True):
     """What hand-overs are checked against: the case, what its ledger binds, the keys that you trust."""
 
     folder: CaseFolder

@@ -6,7 +6,6 @@ Each is the canonical JSON of a :class:`~forensiq.model.ledger.TransferRecord`, 
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 from forensiq.custody.canonical import decode, encode
@@ -53,7 +52,7 @@ def read_transfers(folder: CaseFolder) -> tuple[TransferRecord, ...]:
 def parse_transfer(data: bytes) -> TransferRecord:
     """Return the hand-over in ``data``; :class:`~forensiq.errors.NotCanonicalError` if it is none."""
     value = decode(data)
-    known = {each.name for each in fields(TransferRecord)}
+    known = set(TransferRecord.__struct_fields__)
     if not isinstance(value, dict) or set(value) != known or value["schema"] != "forensiq/transfer/1":
         raise NotCanonicalError("not a hand-over of forensiq")
     try:

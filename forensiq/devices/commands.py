@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.clock import monotonic, rfc3339, utc_now
 
@@ -18,8 +19,7 @@ _MOST_OUTPUT = 1 << 20
 _abandoned: list[subprocess.Popen[bytes]] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How a program ended. ``exit_status`` is ``None`` where it was missing or did not end in time (seconds)."""
 
     at: str

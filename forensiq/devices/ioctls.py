@@ -12,7 +12,8 @@ import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.errors import SourceError
 
@@ -35,8 +36,7 @@ _BLKPBSZGET = 0x127B
 _BLKGETSIZE64 = 0x80081272 if sys.maxsize > 2**32 else 0x80041272
 
 
-@dataclass(frozen=True, slots=True)
-class Geometry:
+class Geometry(Struct, frozen=True):
     """Sizes in bytes as the open device gives them."""
 
     size: int

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.devices.system import System
 
@@ -16,8 +17,7 @@ __all__ = ["Mount", "mount_over", "mounts_everywhere", "mounts_of_self", "swaps"
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """One line of ``mountinfo``; ``number`` is the file system's ``major:minor``, ``root`` what of it is mounted."""
 
     number: str

@@ -16,7 +16,8 @@ from __future__ import annotations
 import fcntl
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.devices.ioctls import opened
 from forensiq.errors import SourceError
@@ -33,8 +34,7 @@ _SESSION_FORM = struct.Struct("=iBBxx")
 Asker = Callable[[int, int, bytes], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class DiscTrack:
+class DiscTrack(Struct, frozen=True):
     """A track: its number, whether it holds data (else sound), its blocks of 2048 bytes as (first, end)."""
 
     number: int
@@ -43,8 +43,7 @@ class DiscTrack:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class OpticalDisc:
+class OpticalDisc(Struct, frozen=True):
     """A disc. ``last_session`` is the block at which its last session starts, ``None`` where there is only one."""
 
     tracks: tuple[DiscTrack, ...]

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.errors import SourceError, UsageError
 
@@ -18,8 +19,7 @@ __all__ = ["System", "device_path"]
 _LONGEST = 1 << 22
 
 
-@dataclass(frozen=True, slots=True)
-class System:
+class System(Struct, frozen=True):
     """The roots of what the kernel tells; the machine itself by default."""
 
     sys: Path = Path("/sys")

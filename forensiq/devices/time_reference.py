@@ -8,7 +8,8 @@ so the sign turns.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.devices.commands import Runner, run_command
 
@@ -24,8 +25,7 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)(?![a-z])")
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-@dataclass(frozen=True, slots=True)
-class TimeReference:
+class TimeReference(Struct, frozen=True):
     """What a time service said: clock minus reference in seconds, and in words who measured it how."""
 
     offset_s: float

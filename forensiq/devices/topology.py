@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.devices.mounts import Mount, mount_over, mounts_of_self
 from forensiq.devices.system import System, device_path
@@ -32,8 +33,7 @@ __all__ = [
 _DEEPEST = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(Struct, frozen=True):
     """What a path lies on: the file system, and every block device under it, from the nearest down to whole drives.
 
     ``devices`` are kernel names. ``undetermined`` says where the way down could not be followed, if it could not.

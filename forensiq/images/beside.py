@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.errors import ForensiqError, RecordFormatError
 from forensiq.images.ewf.files import open_read_only
@@ -17,8 +18,7 @@ _MAX_RECORD = 64 << 20
 _ENDING = ".record.json"
 
 
-@dataclass(frozen=True, slots=True)
-class FoundRecord:
+class FoundRecord(Struct, frozen=True):
     """A record file: what it says, or the finding that says why it cannot be used."""
 
     path: Path

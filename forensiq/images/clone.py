@@ -15,8 +15,9 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.devices.ioctls import flush_buffers
 from forensiq.errors import DestinationError, DestinationExistsError
@@ -33,8 +34,7 @@ __all__ = ["CloneTarget", "CloneWriter"]
 _PIECE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class CloneTarget:
+class CloneTarget(Struct, frozen=True):
     """Where a clone is written. ``in_place``: ``path`` is there and is overwritten. ``fill`` bytes of zeros follow the
     medium."""
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from isal import isal_zlib
+from msgspec import Struct
 
 from forensiq.model.chunk import Batch
 
@@ -28,8 +28,7 @@ ZLIB = 15
 Deflate = Callable[[bytes | memoryview], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedBlocks:
+class EncodedBlocks(Struct, frozen=True):
     """A batch as it is stored; ``offset`` and ``length`` in bytes of the medium. Views borrow the batch's memory.
 
     A block that is as long as the medium leaves it is the plain one; a compressed one is always ``bytes``, and shorter

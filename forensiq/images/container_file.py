@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from forensiq.errors import DestinationError, DestinationExistsError
 from forensiq.images.container_blocks import BlockEncoder, EncodedBlocks
@@ -28,8 +29,7 @@ __all__ = ["ContainerConfig", "ContainerWriter"]
 _PIECE = 4 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerConfig:
+class ContainerConfig(Struct, frozen=True, kw_only=True):
     """What one image is to be. Sizes in bytes; ``identifier`` (16 bytes) makes the image unique where the format wants
     that, ``created`` is seconds since 1970, ``metadata`` is for formats with case fields."""
 

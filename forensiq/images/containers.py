@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.errors import UsageError
 from forensiq.images.aff4.writer import Aff4Writer, worst_aff4
@@ -31,8 +32,7 @@ _KIB, _MIB = 1 << 10, 1 << 20
 _ANY = 1 << 62
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """One kind of disk image. Sizes in bytes.
 
     ``ending`` is that of its file; a batch is a multiple of ``chunk_size``. ``largest`` is the largest medium and

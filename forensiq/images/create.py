@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from forensiq.clock import parse_rfc3339
 from forensiq.errors import UsageError
@@ -41,8 +42,7 @@ __all__ = [
 _SECTORS_PER_CHUNK = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageSettings:
+class ImageSettings(Struct, frozen=True, kw_only=True):
     """What an image is to be, in the words that all formats share. Sizes in bytes.
 
     ``segment_size`` of ``None`` is the format's own default. ``set_identifier`` is used by formats that have one.

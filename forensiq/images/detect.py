@@ -27,8 +27,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.errors import ImageFormatError, UnsupportedContentError
 from forensiq.images.ewf.files import open_read_only
@@ -88,8 +89,7 @@ _KNOWN = (
 _HINT = "forensiq reads E01, Ex01, raw, VMDK, VHD, VHDX, QCOW2, VDI, DMG, AFF4, ISO and BIN/CUE"
 
 
-@dataclass(frozen=True, slots=True)
-class _Ends:
+class _Ends(Struct, frozen=True):
     """The first 4096 bytes of a file, those from 32768 on, its last 65,536, and its size in bytes."""
 
     head: bytes

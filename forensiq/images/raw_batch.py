@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from forensiq.model.chunk import Batch
 from forensiq.model.extent import Extent
@@ -14,8 +14,7 @@ UNIT = 64 << 10
 _ZEROS = bytes(UNIT)
 
 
-@dataclass(frozen=True, slots=True)
-class RawBatch:
+class RawBatch(Struct, frozen=True):
     """A batch as it is stored: ``data`` is borrowed; ``runs`` are the parts of it (bytes) that are not zero."""
 
     offset: int

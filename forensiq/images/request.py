@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq.errors import ImageFormatError
 from forensiq.images.base import EvidenceImage
@@ -16,8 +18,7 @@ def _nothing(request: OpenRequest, format_: str | None) -> EvidenceImage:
     raise ImageFormatError(f"{request.path} cannot be opened from here", path=str(request.path), format=format_)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenRequest:
+class OpenRequest(Struct, frozen=True):
     """Any file of the image; further folders and paths where its segments may be; whether an incomplete one is to be
     opened as far as it can be read; the sector size and the size of the medium in bytes, for formats that do not say
     them.
@@ -33,7 +34,7 @@ class OpenRequest:
     sector_size: int | None = None
     medium_size: int | None = None
     chain: tuple[tuple[int, int], ...] = ()
-    opener: Callable[[OpenRequest, str | None], EvidenceImage] = field(default=_nothing, repr=False, compare=False)
+    opener: Callable[[OpenRequest, str | None], EvidenceImage] = _nothing
 
     def open_other(self, path: Path, format_: str | None, chain: tuple[tuple[int, int], ...]) -> EvidenceImage:
         """Open a parent of this image."""

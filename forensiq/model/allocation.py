@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from forensiq.model.extent import Extent, merge, subtract
 
@@ -28,16 +29,14 @@ class AllocationClass(Enum):
     UNPARTITIONED = "unpartitioned"
 
 
-@dataclass(frozen=True, slots=True)
-class ClassifiedExtent:
+class ClassifiedExtent(Struct, frozen=True):
     """A range of the medium (bytes) and its class."""
 
     extent: Extent
     kind: AllocationClass
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeAllocation:
+class VolumeAllocation(Struct, frozen=True):
     """A volume and what is known of the space in it; ``offset`` and ``length`` in bytes of the medium.
 
     ``file_system`` is ``None`` and ``reason`` says why where nothing is known: all of it counts as in use then.
@@ -54,8 +53,7 @@ class VolumeAllocation:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
+class Allocation(Struct, frozen=True):
     """The whole medium: ``extents`` are sorted, do not overlap, and cover every byte of ``0 <= b < size`` once."""
 
     size: int

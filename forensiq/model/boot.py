@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.model.finding import Finding
 from forensiq.model.ledger import LedgerHead
@@ -12,8 +13,7 @@ from forensiq.model.records import ToolFacts
 __all__ = ["BootFiles", "BootPlan", "BootRecord", "EvidenceFileFacts", "MachineRun"]
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceFileFacts:
+class EvidenceFileFacts(Struct, frozen=True):
     """A file of the image as it was found. Times in nanoseconds since 1970; ``sha256`` where it was computed."""
 
     path: str
@@ -26,8 +26,7 @@ class EvidenceFileFacts:
     sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BootPlan:
+class BootPlan(Struct, frozen=True):
     """The machine. Sizes in bytes; ``reasons`` say why it is as it is.
 
     ``firmware`` is ``bios`` or ``uefi``; ``bus`` one of ``ide``, ``sata``, ``scsi``, ``virtio``, ``nvme``, ``cd``.
@@ -48,8 +47,7 @@ class BootPlan:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BootFiles:
+class BootFiles(Struct, frozen=True):
     """What was written, as paths. ``socket`` is where the read-only export listens while it is there."""
 
     folder: str
@@ -60,8 +58,7 @@ class BootFiles:
     socket: str
 
 
-@dataclass(frozen=True, slots=True)
-class MachineRun:
+class MachineRun(Struct, frozen=True):
     """One run of the export, and of QEMU where that was started. Times are RFC 3339.
 
     ``reads`` and ``bytes_read`` count what the guest's side asked of the export; ``writes_refused`` what it tried to
@@ -80,8 +77,7 @@ class MachineRun:
     overlay_kept: bool
 
 
-@dataclass(frozen=True, slots=True)
-class BootRecord:
+class BootRecord(Struct, frozen=True):
     """Everything about a machine over an image. ``unchanged`` is ``None`` until the evidence was looked at again."""
 
     status: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 __all__ = ["Attachment", "Authority", "Case", "CaseTemplate", "EvidenceItem", "Examiner"]
 
 
-@dataclass(frozen=True, slots=True)
-class Examiner:
+class Examiner(Struct, frozen=True):
     """A person who acts in a case."""
 
     name: str
@@ -18,8 +18,7 @@ class Examiner:
     qualification: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(Struct, frozen=True):
     """Why the examination is allowed: a warrant, an order, consent. Dates as ``YYYY-MM-DD``, empty: not given."""
 
     kind: str
@@ -29,8 +28,7 @@ class Authority:
     valid_until: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Struct, frozen=True):
     """A photo or a document that belongs to a case or an item, bound by its digest; ``path`` in the case folder."""
 
     path: str
@@ -39,8 +37,7 @@ class Attachment:
     caption: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceItem:
+class EvidenceItem(Struct, frozen=True):
     """One exhibit."""
 
     identifier: str
@@ -55,8 +52,7 @@ class EvidenceItem:
     attachments: tuple[Attachment, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """A case: who, why, and which items."""
 
     number: str
@@ -72,8 +68,7 @@ class Case:
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class CaseTemplate:
+class CaseTemplate(Struct, frozen=True):
     """A kind of case: what it starts from and what it asks for.
 
     ``required`` names fields as in ``case.toml`` (``agency``, ``examiner.role``, ``items.seal_in`` for each item,

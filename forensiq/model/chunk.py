@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 __all__ = ["Batch", "Chunk", "EncodedChunk"]
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Struct, frozen=True):
     """One numbered unit of media data (EWF's word), plain.
 
     ``data`` is borrowed: it belongs to whoever made the chunk, and may be reused after the call it was passed to.
@@ -18,8 +17,7 @@ class Chunk:
     data: memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedChunk:
+class EncodedChunk(Struct, frozen=True):
     """One chunk as it is stored. ``data`` may borrow the memory of the plain chunk where that is stored as it is."""
 
     number: int
@@ -27,8 +25,7 @@ class EncodedChunk:
     compressed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """A run of media data, several chunks long, that travels between threads as one piece.
 
     ``number`` counts batches from 0 without gaps; ``offset`` is in bytes of the stored medium and a multiple of the

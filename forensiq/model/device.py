@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 from forensiq.model.source import SourceIdentity
 
@@ -22,8 +23,7 @@ class UseKind(Enum):
     CLAIMED = "claimed"
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceUse:
+class DeviceUse(Struct, frozen=True):
     """One use: ``device`` (a path) is used in this way; ``detail`` says where or by whom, for people."""
 
     device: str
@@ -34,8 +34,7 @@ class DeviceUse:
         return f"{self.device} {self.detail}"
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceUsage:
+class DeviceUsage(Struct, frozen=True):
     """Everything that uses a device, its partitions or what is built on them.
 
     ``uses`` forbid an acquisition. ``members`` are devices that say they belong to a RAID, LVM or another pool without
@@ -53,8 +52,7 @@ class DeviceUsage:
         return bool(self.uses)
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionEntry:
+class PartitionEntry(Struct, frozen=True):
     """A partition that the kernel knows: offset and size in bytes, what udev saw on it (``None``: not known)."""
 
     path: str
@@ -66,8 +64,7 @@ class PartitionEntry:
     label: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceEntry:
+class DeviceEntry(Struct, frozen=True):
     """One whole device of a listing. ``content`` is what udev saw on the whole device, partition table included."""
 
     path: str

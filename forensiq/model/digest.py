@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from forensiq.errors import UnknownHashError
@@ -40,11 +39,13 @@ class HashAlgorithm(Enum):
 DEFAULT_ALGORITHMS = (HashAlgorithm.MD5, HashAlgorithm.SHA256)
 
 
-@dataclass(frozen=True, slots=True)
 class DigestSet(Mapping[HashAlgorithm, str]):
-    """Digests of the same bytes, one for each algorithm, as lower-case hexadecimal text."""
+    """Digests of the same bytes, one for each algorithm, as lower-case hexadecimal text; never changed once made."""
 
-    values_: tuple[tuple[HashAlgorithm, str], ...] = ()
+    __slots__ = ("_values",)
+
+    def __init__(self, values: tuple[tuple[HashAlgorithm, str], ...] = ()) -> None:
+        self._values = values
 
     @classmethod
     def of(cls, digests: Mapping[HashAlgorithm, str]) -> DigestSet:
@@ -62,16 +63,22 @@ class DigestSet(Mapping[HashAlgorithm, str]):
 
     def to_json(self) -> dict[str, str]:
         """Return ``{"md5": "…", …}``."""
-        return {algorithm.value: text for algorithm, text in self.values_}
+        return {algorithm.value: text for algorithm, text in self._values}
 
     def __getitem__(self, algorithm: HashAlgorithm) -> str:
-        for known, text in self.values_:
+        for known, text in self._values:
             if known is algorithm:
                 return text
         raise KeyError(algorithm)
 
     def __iter__(self) -> Iterator[HashAlgorithm]:
-        return (algorithm for algorithm, _ in self.values_)
+        return (algorithm for algorithm, _ in self._values)
 
     def __len__(self) -> int:
-        return len(self.values_)
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return hash(self._values)
+
+    def __repr__(self) -> str:
+        return f"DigestSet({self.to_json()})"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 __all__ = ["Extent", "merge", "subtract"]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Extent:
+class Extent(Struct, frozen=True, order=True):
     """The bytes ``offset <= b < offset + length`` of a medium; ``length`` may be 0 (it then contains nothing)."""
 
     offset: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from forensiq.model.extent import Extent
 
@@ -29,8 +30,7 @@ class Cause(Enum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that a check observed.
 
     ``code`` is a stable word for scripts (``ewf.section.checksum``); ``where`` says where for people; ``expected`` and
@@ -50,8 +50,7 @@ class Finding:
     media: Extent | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(Struct, frozen=True):
     """A range of the medium that an image cannot give as it was acquired.
 
     ``media`` is in bytes of the stored medium; ``segment`` names the file it lies in; ``code`` is a stable word

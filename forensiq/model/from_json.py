@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 from forensiq.errors import RecordFormatError, UnknownHashError
 from forensiq.model.digest import DigestSet
@@ -24,7 +26,7 @@ T = TypeVar("T")
 
 
 def from_json(kind: type[T], value: object, *, ignore_unknown: bool = False, where: str = "") -> T:
-    """Return the ``kind`` (a frozen dataclass) that ``value`` describes.
+    """Return the ``kind`` (a frozen structure) that ``value`` describes.
 
     ``ignore_unknown`` accepts keys that ``kind`` does not have, as a later version may write them.
     """
@@ -32,8 +34,10 @@ def from_json(kind: type[T], value: object, *, ignore_unknown: bool = False, whe
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _shape(kind: type[Struct]) -> dict[str, tuple[Any, bool]]:
+    """Return, for each field, what it is annotated with and whether it must be given."""
+    hints = get_type_hints(kind)
+    return {each.name: (hints[each.name], each.required) for each in fields(kind)}
 
 
 def _decode(hint: object, value: object, where: str, loose: bool) -> object:
@@ -42,7 +46,7 @@ def _decode(hint: object, value: object, where: str, loose: bool) -> object:
         return _union(get_args(hint), value, where, loose)
     if hint is DigestSet:
         return _digests(value, where)
-    if isinstance(hint, type) and is_dataclass(hint):
+    if isinstance(hint, type) and issubclass(hint, Struct):
         return _object(hint, value, where, loose)
     if isinstance(hint, type) and issubclass(hint, Enum):
         try:
@@ -77,19 +81,18 @@ def _union(choices: tuple[object, ...], value: object, where: str, loose: bool) 
     raise _wrong(where, " or ".join(getattr(each, "__name__", str(each)) for each in rest), value)
 
 
-def _object(kind: type, value: object, where: str, loose: bool) -> object:
+def _object(kind: type[Struct], value: object, where: str, loose: bool) -> object:
     if not isinstance(value, dict):
         raise _wrong(where, "an object", value)
-    hints = _hints(kind)
-    known = {each.name: each for each in fields(kind)}
+    known = _shape(kind)
     for key in value:
         if key not in known and not loose:
             raise RecordFormatError(f"{where} has an unknown key {key[:60]!r}", where=where)
     given = {}
-    for name, each in known.items():
+    for name, (hint, required) in known.items():
         if name in value:
-            given[name] = _decode(hints[name], value[name], f"{where}.{name}", loose)
-        elif each.default is MISSING and each.default_factory is MISSING:
+            given[name] = _decode(hint, value[name], f"{where}.{name}", loose)
+        elif required:
             raise RecordFormatError(f"{where} has no {name}", where=where)
     try:
         return kind(**given)

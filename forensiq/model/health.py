@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 __all__ = ["Answer", "AskedCommand", "DriveHealth", "Outcome"]
 
@@ -17,8 +18,7 @@ class Outcome(Enum):
     UNDETERMINED = "could_not_determine"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One answer; ``detail`` is a sentence for people, ``values`` the numbers behind it."""
 
     outcome: Outcome
@@ -26,8 +26,7 @@ class Answer:
     values: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class AskedCommand:
+class AskedCommand(Struct, frozen=True):
     """One program that was run because it sends commands to the drive: when, what, and how it ended.
 
     ``exit_status`` is ``None`` where it was not there or did not end in time; ``note`` says which.
@@ -41,8 +40,7 @@ class AskedCommand:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DriveHealth:
+class DriveHealth(Struct, frozen=True):
     """Read-only questions to a drive.
 
     ``hpa``: sectors hidden in a host protected area. ``dco``: sectors hidden by a device configuration overlay.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from forensiq.model.digest import DigestSet
 from forensiq.model.extent import Extent
@@ -12,8 +13,7 @@ from forensiq.model.finding import Finding
 __all__ = ["ClosingFacts", "ImageManifest", "ImageMetadata", "Segment"]
 
 
-@dataclass(frozen=True, slots=True)
-class ImageMetadata:
+class ImageMetadata(Struct, frozen=True):
     """Case fields of an image (EWF's header values), in any language; empty text means "not given".
 
     ``acquired`` and ``system_time`` are RFC 3339; ``other`` holds further values under the container's own names.
@@ -33,8 +33,7 @@ class ImageMetadata:
     other: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """One file of an image.
 
     ``path`` is relative to the folder of the first segment, or absolute elsewhere; ``size`` in bytes; ``sha256`` of the
@@ -48,8 +47,7 @@ class Segment:
     media: Extent | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ClosingFacts:
+class ClosingFacts(Struct, frozen=True):
     """What a writer needs to finish an image: digests of the stored bytes, and what could not be read of them.
 
     Extents are in bytes of the stored medium.
@@ -59,8 +57,7 @@ class ClosingFacts:
     unreadable: tuple[Extent, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ImageManifest:
+class ImageManifest(Struct, frozen=True):
     """A finished image. Sizes in bytes; ``findings`` tell what could not be stored in it."""
 
     format: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from forensiq.model.digest import DigestSet
 from forensiq.model.extent import Extent
@@ -28,8 +29,8 @@ def to_json(value: object) -> Json:
         return dict(value.to_json().items())
     if isinstance(value, Extent):
         return {"offset": value.offset, "length": value.length}
-    if is_dataclass(value) and not isinstance(value, type):
-        return {each.name: to_json(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Struct):
+        return {name: to_json(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, Mapping):
         return {str(key.value if isinstance(key, Enum) else key): to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -6,7 +6,8 @@ Times are RFC 3339 in UTC; ``monotonic_us`` and ``clock_offset_us`` are microsec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from forensiq.model.finding import Finding
 from forensiq.model.jsonable import Json
@@ -29,8 +30,7 @@ NO_HASH = "0" * 64
 """``previous`` of the first entry, and ``last_hash`` of an empty ledger."""
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerHead:
+class LedgerHead(Struct, frozen=True):
     """Where a ledger ends: number of entries, sequence number and SHA-256 of the last line (without its newline).
 
     Written into records, seals and reports, so that a ledger that was cut short shows. ``seq`` is 0 if it is empty.
@@ -41,8 +41,7 @@ class LedgerHead:
     last_hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
+class LedgerEntry(Struct, frozen=True):
     """One event. ``key`` is the raw Ed25519 public key in hexadecimal, ``signature`` that over all other fields.
 
     ``digests`` maps paths in the case folder to the SHA-256 of the file. ``boot`` names the start of the machine that
@@ -66,8 +65,7 @@ class LedgerEntry:
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class SignerFacts:
+class SignerFacts(Struct, frozen=True):
     """A key that signed. ``name`` is what the key says of itself; ``trusted_as`` is who you said it is, if you did."""
 
     fingerprint: str
@@ -78,8 +76,7 @@ class SignerFacts:
     trusted_as: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerReport:
+class LedgerReport(Struct, frozen=True):
     """What the audit of a ledger found. ``intact`` is ``False`` if any finding is an error."""
 
     head: LedgerHead
@@ -88,8 +85,7 @@ class LedgerReport:
     signers: tuple[SignerFacts, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FileDigest:
+class FileDigest(Struct, frozen=True):
     """One file: path relative to the case folder, size in bytes, digests."""
 
     path: str
@@ -98,8 +94,7 @@ class FileDigest:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class TransferRecord:
+class TransferRecord(Struct, frozen=True):
     """One hand-over of an item, enough for a receipt.
 
     ``before`` and ``after`` are the files of the item as hashed before and after the hand-over; ``after`` is empty
@@ -136,8 +131,7 @@ class TransferRecord:
     schema: str = "forensiq/transfer/1"
 
 
-@dataclass(frozen=True, slots=True)
-class TransferFacts:
+class TransferFacts(Struct, frozen=True):
     """A hand-over as it was checked. ``receipt_valid`` is ``None`` until the receiver countersigns.
 
     ``match`` compares the files before and after (``None``: not hashed afterwards). Names are the statements' own
@@ -157,8 +151,7 @@ class TransferFacts:
     match: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class TimestampFacts:
+class TimestampFacts(Struct, frozen=True):
     """A time stamp (RFC 3161) over the signature of a seal.
 
     ``authority`` is the subject of the certificate that signed it. ``trusted`` is ``True`` only if it was checked
@@ -172,8 +165,7 @@ class TimestampFacts:
     trusted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CountersignatureFacts:
+class CountersignatureFacts(Struct, frozen=True):
     """Somebody else's signature of a seal; ``valid`` if it holds."""
 
     name: str
@@ -185,8 +177,7 @@ class CountersignatureFacts:
     trusted_as: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SealFacts:
+class SealFacts(Struct, frozen=True):
     """A seal as it was found. ``code`` is for the paper form; ``valid`` says that its own signature holds.
 
     ``files`` and ``bytes`` are what the manifest lists; ``ledger_head`` is the head that the seal pins.

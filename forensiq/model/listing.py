@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from forensiq.model.finding import Finding
 from forensiq.model.jsonable import Json, to_json
@@ -38,8 +39,7 @@ class ContentKind(Enum):
     SWAP = "swap"
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """Something recognised by its signature. ``size`` in bytes as it says of itself; ``offset`` inside the volume."""
 
     kind: ContentKind
@@ -51,8 +51,7 @@ class Content:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(Struct, frozen=True):
     """One row of a partition listing; ``offset`` and ``length`` in bytes of the medium.
 
     ``index`` is the number that commands take: that of the partition in its table (logical MBR partitions from 5), 0
@@ -90,8 +89,7 @@ class Volume:
         return next((each for each in self.contents if each.kind is kind), None)
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeSystem:
+class VolumeSystem(Struct, frozen=True):
     """The tables and volumes of a medium, in order of their offset. ``sector_size`` is the unit of the tables."""
 
     size: int
@@ -118,8 +116,7 @@ class Recovery(Enum):
     """Metadata is there, but no blocks are known any more, or the file system cannot say whether they are in use."""
 
 
-@dataclass(frozen=True, slots=True)
-class Locator:
+class Locator(Struct, frozen=True):
     """Where a finding is, stable between runs: image → partition offset → inode → path → stream → byte range.
 
     ``inode`` and ``attribute`` as The Sleuth Kit writes them (``34``, ``128-1``).
@@ -149,8 +146,7 @@ class Locator:
         return " → ".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
+class FileEntry(Struct, frozen=True):
     """One name in a file system (one for each stream); the field names are the keys of ``ls --json``.
 
     ``path`` is text with U+FFFD for invalid bytes; ``path_hex`` then has the exact bytes. ``size`` in bytes of the

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from forensiq.model.records import ClockFacts, ToolFacts
 
@@ -18,8 +19,7 @@ class Ability(Enum):
     MISSING = "missing"
 
 
-@dataclass(frozen=True, slots=True)
-class MachineCheck:
+class MachineCheck(Struct, frozen=True):
     """One ability: ``found`` says what is there; ``consequence`` what does not work without it; ``hint`` what to do."""
 
     section: str
@@ -30,8 +30,7 @@ class MachineCheck:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MachineReport:
+class MachineReport(Struct, frozen=True):
     """All checks. ``ready``: images can be made and verified here. ``drives``: by this user from drives, too."""
 
     ready: bool

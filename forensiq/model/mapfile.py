@@ -7,7 +7,7 @@ octal or hexadecimal when read. ddrescue knows no errno and no retries; forensiq
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from forensiq.errors import ImageFormatError
 from forensiq.model.extent import Extent
@@ -22,8 +22,7 @@ _LETTERS = {"?": NOT_TRIED, "+": READ, "-": RangeStatus(ReadStatus.UNREADABLE)} 
 _PHASES = frozenset("?*/-FG+")
 
 
-@dataclass(frozen=True, slots=True)
-class MapfileState:
+class MapfileState(Struct, frozen=True):
     """The status line: where the rescue stands (byte), in which phase (ddrescue's letter) and which pass (from 1)."""
 
     position: int = 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from forensiq.model.extent import Extent
 
@@ -24,8 +25,7 @@ class ReadStatus(Enum):
     """Left out on purpose: nobody asked for it, nothing was read there, and nothing is known of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class RangeStatus:
+class RangeStatus(Struct, frozen=True):
     """A :class:`ReadStatus` and what explains it.
 
     ``errno`` is the system's error number, for unreadable and skipped ranges where it is known.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 from forensiq.model.device import DeviceUsage
 from forensiq.model.health import DriveHealth
@@ -23,8 +24,7 @@ class CheckVerdict(Enum):
     NO_GO = "no_go"
 
 
-@dataclass(frozen=True, slots=True)
-class PreflightCheck:
+class PreflightCheck(Struct, frozen=True):
     """One check: a stable ``code``, a sentence for people, the facts behind it, and what to do about it."""
 
     code: str
@@ -34,8 +34,7 @@ class PreflightCheck:
     facts: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class PreflightResult:
+class PreflightResult(Struct, frozen=True):
     """All checks of one source and, where named, one destination.
 
     ``usage`` and ``health`` are ``None`` for a source that is no block device.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 __all__ = ["MediaQuantity"]
 
 
-@dataclass(frozen=True, slots=True)
-class MediaQuantity:
+class MediaQuantity(Struct, frozen=True):
     """``amount`` bytes, or ``amount`` sectors where ``in_sectors``; never negative."""
 
     amount: int

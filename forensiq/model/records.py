@@ -7,7 +7,8 @@ contract (the command-line reference). Times are RFC 3339 in UTC, sizes and offs
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from forensiq.model.digest import DigestSet
 from forensiq.model.finding import Finding
@@ -41,8 +42,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableRange:
+class UnreadableRange(Struct, frozen=True):
     """Sectors that could not be read and were filled; ``first_lba`` and ``sectors`` in sectors of the source."""
 
     offset: int
@@ -52,8 +52,7 @@ class UnreadableRange:
     errno: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Interruption:
+class Interruption(Struct, frozen=True):
     """One break of an acquisition: when, how far it had come (bytes of the medium), why."""
 
     at: str
@@ -61,8 +60,7 @@ class Interruption:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class AcquiredRange:
+class AcquiredRange(Struct, frozen=True):
     """Which part of the source was acquired; ``whole`` says that it was all of it."""
 
     offset: int
@@ -72,8 +70,7 @@ class AcquiredRange:
     statement: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFacts:
+class ImageFacts(Struct, frozen=True):
     """The image that was written. ``path`` is the stem; segment paths are relative to its folder, or absolute."""
 
     format: str
@@ -87,8 +84,7 @@ class ImageFacts:
     set_identifier: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CopyFacts:
+class CopyFacts(Struct, frozen=True):
     """A second destination, written at the same time; ``failure`` says why it has no valid image."""
 
     image: ImageFacts | None
@@ -96,8 +92,7 @@ class CopyFacts:
     verification: VerificationRecord | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExcessFacts:
+class ExcessFacts(Struct, frozen=True):
     """What lies behind the medium on the target of a clone; offset and length in bytes of the target.
 
     ``mode`` is ``keep`` or ``fill``. ``verdict`` is ``unchanged`` or ``changed`` (kept), ``zeros`` or ``not zeros``
@@ -112,8 +107,7 @@ class ExcessFacts:
     verdict: str = "not checked"
 
 
-@dataclass(frozen=True, slots=True)
-class CloneFacts:
+class CloneFacts(Struct, frozen=True):
     """The target of a clone. Sizes in bytes; ``truncated`` is what of the source had no room on it.
 
     ``held_data`` says by what it was seen to hold data before; ``confirmed`` how it was named the second time.
@@ -131,8 +125,7 @@ class CloneFacts:
     excess: ExcessFacts | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MapFacts:
+class MapFacts(Struct, frozen=True):
     """The map beside the image, and how many bytes of the medium have which status."""
 
     path: str | None
@@ -140,8 +133,7 @@ class MapFacts:
     bytes_by_status: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class RateSample:
+class RateSample(Struct, frozen=True):
     """How fast the medium was read: from the sample before (or the start) up to byte ``offset`` of the medium.
 
     ``start`` is where the stretch begins if not there: what lies before it was not sampled.
@@ -152,8 +144,7 @@ class RateSample:
     start: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SinceFacts:
+class SinceFacts(Struct, frozen=True):
     """The earlier acquisition of which an image stores only what changed: record and image by name, beside it.
 
     ``acquired`` is when that acquisition ended, ``image_digests`` what its record says of the medium. Blocks of
@@ -170,8 +161,7 @@ class SinceFacts:
     statement: str
 
 
-@dataclass(frozen=True, slots=True)
-class BlockDigestFacts:
+class BlockDigestFacts(Struct, frozen=True):
     """Digests of equal blocks of the medium, in a file beside the image; ``root`` is the digest of that list."""
 
     algorithm: str
@@ -182,8 +172,7 @@ class BlockDigestFacts:
     sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DestinationFacts:
+class DestinationFacts(Struct, frozen=True):
     """Where the image was written. ``blank`` says whether the folder held nothing before (``None``: not known)."""
 
     path: str
@@ -194,8 +183,7 @@ class DestinationFacts:
     blank: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ClockFacts:
+class ClockFacts(Struct, frozen=True):
     """What is known of this machine's clock. ``offset_s`` is clock minus reference in seconds, where it is known."""
 
     local_utc_offset: str
@@ -204,8 +192,7 @@ class ClockFacts:
     method: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolFacts:
+class ToolFacts(Struct, frozen=True):
     """The program that did the step. ``code_sha256`` is a digest over all its own files (path and content)."""
 
     name: str
@@ -218,8 +205,7 @@ class ToolFacts:
     libraries: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class DigestComparison:
+class DigestComparison(Struct, frozen=True):
     """One algorithm: computed now, stored in the image, in the record. ``match`` is ``None`` with no reference."""
 
     computed: str | None
@@ -228,8 +214,7 @@ class DigestComparison:
     match: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class DamageFacts:
+class DamageFacts(Struct, frozen=True):
     """A damaged range of the medium; the keys are a contract."""
 
     offset: int
@@ -241,8 +226,7 @@ class DamageFacts:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class AffectedFile:
+class AffectedFile(Struct, frozen=True):
     """A file that unreadable or damaged sectors fall in.
 
     ``kind`` is ``content``, ``directory`` or ``inode``; ``bytes`` are missing of ``size``, ``share`` (0 to 1) of the
@@ -260,8 +244,7 @@ class AffectedFile:
     path_hex: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ImpactFacts:
+class ImpactFacts(Struct, frozen=True):
     """What unreadable or damaged sectors fall in, in bytes by kind, with the files that lost most.
 
     ``files_hit`` counts the files with missing content; of ``files`` only the first are listed, ``files_not_listed``
@@ -277,8 +260,7 @@ class ImpactFacts:
     not_read: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class VerificationRecord:
+class VerificationRecord(Struct, frozen=True):
     """What a verification found.
 
     ``verdict`` is ``verified``, ``damaged``, ``mismatch`` or ``no_reference``; ``structure`` holds findings on the
@@ -313,8 +295,7 @@ class VerificationRecord:
     schema: str = "forensiq/verification/1"
 
 
-@dataclass(frozen=True, slots=True)
-class AcquisitionRecord:
+class AcquisitionRecord(Struct, frozen=True):
     """Everything that was observed while evidence was acquired.
 
     ``status`` is ``complete``, ``complete_with_unreadable_sectors``, ``interrupted`` or ``failed``; ``failure`` and

@@ -7,7 +7,8 @@ is an :class:`~forensiq.errors.RecordFormatError`, never a guess.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.errors import RecordFormatError
 from forensiq.model.digest import DigestSet
@@ -22,8 +23,7 @@ __all__ = ["AcquisitionReference", "parse_reference"]
 _SCHEMA = "forensiq/acquisition/1"
 
 
-@dataclass(frozen=True, slots=True)
-class AcquisitionReference:
+class AcquisitionReference(Struct, frozen=True):
     """The part of an acquisition record that a verification compares with.
 
     ``digests`` are of the media bytes as stored (with a ``scope``: of those that were taken). ``media_size`` and

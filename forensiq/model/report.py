@@ -7,7 +7,8 @@ names here. Times are RFC 3339 in UTC, sizes and offsets bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from forensiq.model.case import Case, EvidenceItem
 from forensiq.model.extent import Extent
@@ -34,8 +35,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class ReportFile:
+class ReportFile(Struct, frozen=True):
     """A file that the report speaks of: path relative to the case folder, size in bytes, SHA-256.
 
     ``attached_as`` is its name among the attachments; ``None`` where it is not attached.
@@ -48,16 +48,14 @@ class ReportFile:
     attached_as: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MediumRange:
+class MediumRange(Struct, frozen=True):
     """A range of the medium with its status in the map (``read``, ``unreadable`` …)."""
 
     media: Extent
     status: str
 
 
-@dataclass(frozen=True, slots=True)
-class AcquisitionReport:
+class AcquisitionReport(Struct, frozen=True):
     """One acquisition of an item: its record, and what its map says.
 
     ``medium`` is ``None`` where there is no map at hand, or none that could be read; ``medium_missing`` says why.
@@ -70,8 +68,7 @@ class AcquisitionReport:
     medium_missing: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class VerificationReport:
+class VerificationReport(Struct, frozen=True):
     """One verification of an item, from a record file or from the ledger (``path`` then names the entry)."""
 
     record: VerificationRecord
@@ -79,8 +76,7 @@ class VerificationReport:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class ExaminedVolume:
+class ExaminedVolume(Struct, frozen=True):
     """One volume of an item; ``unavailable`` says why a value is ``None``."""
 
     index: int | None
@@ -95,8 +91,7 @@ class ExaminedVolume:
     unavailable: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ExaminedFile:
+class ExaminedFile(Struct, frozen=True):
     """A file that a finding is about; ``confidence`` says how far a recovered file can be relied on."""
 
     path: str
@@ -107,8 +102,7 @@ class ExaminedFile:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Examination:
+class Examination(Struct, frozen=True):
     """What was looked at inside an item. ``affected`` are files that unreadable or damaged sectors fall in;
     ``affected_not_listed`` counts further ones."""
 
@@ -121,8 +115,7 @@ class Examination:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ItemReport:
+class ItemReport(Struct, frozen=True):
     """One item of evidence and all that was done with it, in the order of time."""
 
     item: EvidenceItem
@@ -132,8 +125,7 @@ class ItemReport:
     transfers: tuple[TransferRecord, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CustodyEvent:
+class CustodyEvent(Struct, frozen=True):
     """One entry of the ledger, as the report lists it; ``hash`` is that of the entry."""
 
     seq: int
@@ -146,8 +138,7 @@ class CustodyEvent:
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerFacts:
+class LedgerFacts(Struct, frozen=True):
     """The ledger when the report was made: where it ended, and what its audit found."""
 
     path: str
@@ -158,8 +149,7 @@ class LedgerFacts:
     events: tuple[CustodyEvent, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Redaction:
+class Redaction(Struct, frozen=True):
     """What makes a copy of a report a redacted one.
 
     ``full_sha256`` is the digest of the full report's file: only who has that file can show what was taken out.
@@ -173,8 +163,7 @@ class Redaction:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class CaseReport:
+class CaseReport(Struct, frozen=True):
     """A report on a case. ``identifier`` is random; ``signer`` says who will sign the report, as far as is known.
 
     ``wording`` holds the case template's texts by name (``title``, ``purpose``, ``statement``, ``limitations``,
@@ -200,8 +189,7 @@ class CaseReport:
     schema: str = "forensiq/case-report/1"
 
 
-@dataclass(frozen=True, slots=True)
-class AttachedFile:
+class AttachedFile(Struct, frozen=True):
     """A file that travels inside a report, byte for byte."""
 
     name: str
@@ -210,8 +198,7 @@ class AttachedFile:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ReportPackage:
+class ReportPackage(Struct, frozen=True):
     """A report and the files that travel with it."""
 
     report: CaseReport

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 __all__ = ["CheckState", "ReportCheck", "ReportMade", "ReportVerification"]
 
@@ -16,8 +17,7 @@ class CheckState(Enum):
     NOT_CHECKED = "not_checked"
 
 
-@dataclass(frozen=True, slots=True)
-class ReportCheck:
+class ReportCheck(Struct, frozen=True):
     """One check: a stable ``code`` (``signature.intact``), how it ended, and a sentence."""
 
     code: str
@@ -25,8 +25,7 @@ class ReportCheck:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReportMade:
+class ReportMade(Struct, frozen=True):
     """A report that was written. ``signatures`` says in words who signed; ``files`` are all files written."""
 
     path: str
@@ -42,8 +41,7 @@ class ReportMade:
     schema: str = "forensiq/report/1"
 
 
-@dataclass(frozen=True, slots=True)
-class ReportVerification:
+class ReportVerification(Struct, frozen=True):
     """What the check of a report found.
 
     ``verdict``: ``intact``, ``not_signed`` (consistent, but anybody could have written it), ``evidence_differs`` (the

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from forensiq.model.extent import Extent, merge, subtract
 
@@ -41,8 +42,7 @@ class MediumScope:
         return subtract([Extent(0, size)], self.extents)
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeVolume:
+class ScopeVolume(Struct, frozen=True):
     """A volume as the scope saw it; offset and length in bytes of the source.
 
     ``reason`` says why all of it was taken (or nothing of it) where its file system could not be read;
@@ -58,8 +58,7 @@ class ScopeVolume:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeFacts:
+class ScopeFacts(Struct, frozen=True):
     """What was asked for and what of the medium was left out on purpose. Bytes of the medium that is stored.
 
     ``request`` is the scope as it was typed (``allocated``, ``partition:2``, ``paths:FILE``); ``bytes_by_class`` counts
@@ -77,8 +76,7 @@ class ScopeFacts:
     paths: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ChosenScope:
+class ChosenScope(Struct, frozen=True):
     """The ranges that are taken (bytes of the stored medium) and what the record says of them."""
 
     ranges: MediumScope

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 __all__ = ["CounterSample", "FileTimes", "SourceIdentity", "SourceKind", "WriteBlockState"]
 
@@ -19,8 +20,7 @@ class SourceKind(Enum):
     STREAM = "stream"
 
 
-@dataclass(frozen=True, slots=True)
-class SourceIdentity:
+class SourceIdentity(Struct, frozen=True):
     """Who a source is. Sizes in bytes.
 
     A value that is ``None`` has its reason in ``unavailable`` under the name of the field: ``not applicable``,
@@ -49,8 +49,7 @@ class SourceIdentity:
     origins: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class CounterSample:
+class CounterSample(Struct, frozen=True):
     """Counters of ``/sys/block/*/stat`` at one moment: requests completed, and sectors of 512 bytes."""
 
     at: str
@@ -60,8 +59,7 @@ class CounterSample:
     sectors_discarded: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class FileTimes:
+class FileTimes(Struct, frozen=True):
     """Mode and times of a source file, as RFC 3339, and who has it open for writing (``None``: not known)."""
 
     mode: str
@@ -71,8 +69,7 @@ class FileTimes:
     writers: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WriteBlockState:
+class WriteBlockState(Struct, frozen=True):
     """What was observed about write protection, and how: evidence, with its limits said in ``limits``.
 
     ``method`` is ``kernel_read_only_flag``, ``open_read_only`` (files), or ``none``. Flags are ``None`` where they

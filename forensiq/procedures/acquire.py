@@ -16,10 +16,11 @@ Steps, labelled in the code (the reasons for their order: docs/design/acquisitio
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+
+from msgspec import structs
 
 from forensiq.acquisition.pipeline import run_pipeline
 from forensiq.acquisition.result import PipelineResult
@@ -99,11 +100,11 @@ def prepare(
         )
     )
     if request.practice_faults is not None:
-        evidence = dataclasses.replace(evidence, source=FaultySource(evidence.source, request.practice_faults))
+        evidence = structs.replace(evidence, source=FaultySource(evidence.source, request.practice_faults))
     if request.read_timeout is not None and evidence.image is None and request.source != STANDARD_INPUT:
         # Before the first read of all: headers and samples are read of a drive that may hang, too.
         source = stack.enter_context(ExpendableSource(evidence.source, request.read_timeout))
-        evidence = dataclasses.replace(evidence, source=source)
+        evidence = structs.replace(evidence, source=source)
     return evidence, plan_job(request, evidence, (holding or stack).enter_context(hold_target(request, evidence)))  # 3
 
 
@@ -244,7 +245,7 @@ def _records_of_copies(
     first = CopyFacts(record.image, verification=record.verification)
     for files, copy in zip(job.files[1:], record.copies, strict=True):
         if copy.image is not None:
-            seen = dataclasses.replace(record, image=copy.image, verification=copy.verification, copies=(first,))
+            seen = structs.replace(record, image=copy.image, verification=copy.verification, copies=(first,))
             yield files, seen
             yield from _beside_first_segment(files, seen)
     yield from _beside_first_segment(job.files[0], record)
@@ -316,7 +317,7 @@ def _checked(
         return _verified(record, progress, stop)
     except Interrupted as stopped:
         words = "interrupted while the image was read back: it is complete, and not verified"
-        return dataclasses.replace(record, failure=words, exit_code=int(stopped.exit_code))
+        return structs.replace(record, failure=words, exit_code=int(stopped.exit_code))
 
 
 def _verified(record: AcquisitionRecord, progress: Progress, stop: threading.Event) -> AcquisitionRecord:
@@ -335,7 +336,5 @@ def _verified(record: AcquisitionRecord, progress: Progress, stop: threading.Eve
             return None
         return made
 
-    copies = tuple(dataclasses.replace(copy, verification=check(copy.image)) for copy in record.copies)
-    return dataclasses.replace(
-        record, verification=check(record.image), copies=copies, findings=(*record.findings, *notes)
-    )
+    copies = tuple(structs.replace(copy, verification=check(copy.image)) for copy in record.copies)
+    return structs.replace(record, verification=check(record.image), copies=copies, findings=(*record.findings, *notes))

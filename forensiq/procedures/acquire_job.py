@@ -6,8 +6,10 @@ import os
 import threading
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq import __version__
 from forensiq.acquisition.plan import AcquisitionPlan, plan_acquisition
@@ -43,8 +45,7 @@ from forensiq.procedures.sitting import SittingState, continued, refuse_other_so
 __all__ = ["AcquisitionJob", "PlanFacts", "plan_job", "with_excess"]
 
 
-@dataclass(frozen=True, slots=True)
-class PlanFacts:
+class PlanFacts(Struct, frozen=True):
     """What is going to be done; ``worst_case`` in bytes, ``segments`` at most."""
 
     source: SourceIdentity
@@ -63,8 +64,7 @@ class PlanFacts:
     schema: str = "forensiq/plan/1"
 
 
-@dataclass(frozen=True, slots=True)
-class AcquisitionJob:
+class AcquisitionJob(Struct, frozen=True):
     """Everything that was decided, and what was seen on the way.
 
     ``files`` and ``settings`` have one entry for each destination, the first one first. ``state`` is that of the

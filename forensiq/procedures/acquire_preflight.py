@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from forensiq.devices.system import System
 from forensiq.errors import DestinationError, DestinationUnsafeError, ForensiqError, SafetyRefusal

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from forensiq.errors import UsageError
 from forensiq.images.containers import CONTAINERS
@@ -22,8 +23,7 @@ COMPRESSIONS = ("none", "fast", "best")
 DEFAULT_BLOCK_HASH_SIZE = 16 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class CaseChoice:
+class CaseChoice(Struct, frozen=True):
     """The case folder and the item that a step belongs to, and the key that signs it.
 
     The case gives the place of the image, unless ``keeps_output`` says that the place that was named stays.
@@ -35,8 +35,7 @@ class CaseChoice:
     keeps_output: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CloneRequest:
+class CloneRequest(Struct, frozen=True):
     """A drive or a file that is to become the clone.
 
     ``excess`` is ``keep`` or ``fill``: what lies behind the medium on a larger target. ``confirm`` is the target named
@@ -50,8 +49,7 @@ class CloneRequest:
     ask: Callable[[str], str | None] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcquireRequest:
+class AcquireRequest(Struct, frozen=True, kw_only=True):
     """Everything that the command line can ask of an acquisition. Sizes in bytes.
 
     ``output`` is a path stem; ``segments_in`` are further folders with files of a source that is an image.

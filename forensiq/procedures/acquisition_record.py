@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.acquisition.plan import AcquisitionPlan
 from forensiq.acquisition.result import PipelineResult, WriterResult
@@ -48,8 +49,7 @@ _FILL = (ReadStatus.UNREADABLE, ReadStatus.SKIPPED, ReadStatus.NOT_TRIED)
 __all__ = ["Observed", "image_facts", "make_record", "unreadable_ranges"]
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Struct, frozen=True):
     """Everything around the pipeline that a record needs. Times are RFC 3339."""
 
     identity: SourceIdentity

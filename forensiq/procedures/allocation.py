@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from forensiq.analysis.client import RequestFailed, WorkerDied
 from forensiq.analysis.explorer import Explorer, FileSystemRef
@@ -27,8 +28,7 @@ EDGE_BEHIND = 1 << 20
 _Found = tuple[Extent, AllocationClass]
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     found: tuple[_Found, ...]
     size: int
     notes: tuple[str, ...]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.custody.case_folder import CaseFolder
 from forensiq.errors import Interrupted
@@ -14,8 +15,7 @@ from forensiq.streams.progress import Progress
 __all__ = ["Attendant"]
 
 
-@dataclass(frozen=True, slots=True)
-class Attendant:
+class Attendant(Struct, frozen=True):
     """Counters and request to stop of one run; both may be missing.
 
     What it returns raises :class:`~forensiq.errors.Interrupted` between two pieces of work once ``stop`` is set; by

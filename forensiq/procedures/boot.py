@@ -19,9 +19,11 @@ import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from forensiq.clock import monotonic, rfc3339, sleep, utc_now
 from forensiq.devices.commands import which
@@ -51,8 +53,7 @@ _QEMU = "qemu-system-x86_64"
 _RECORD = "boot.record.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BootRequest:
+class BootRequest(Struct, frozen=True, kw_only=True):
     """What is asked for. ``folder`` must be new or empty; ``timeout`` in seconds ends the machine.
     A folder that was prepared for the same image, and not used, is taken up by ``start`` and ``serve``.
     ``start`` runs QEMU; ``serve`` keeps the export until it is stopped, for a machine that is started elsewhere; with

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.analysis.opening import ImageRef
 from forensiq.errors import ForensiqError, ImageDamageError, SourceReadError, UsageError
@@ -27,8 +28,7 @@ _OVMF = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BootWishes:
+class BootWishes(Struct, frozen=True, kw_only=True):
     """What was asked for; ``auto`` lets the medium decide. ``memory`` in bytes."""
 
     firmware: str = "auto"

@@ -7,7 +7,6 @@ import os
 import stat
 import threading
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
 from forensiq.errors import Interrupted, SourceLostError
@@ -80,14 +79,14 @@ def compare_facts(before: Sequence[EvidenceFileFacts], after: Sequence[EvidenceF
     return tuple(
         Finding(
             Severity.ERROR,
-            Cause.DATA if each.name in ("size", "sha256") else Cause.METADATA,
+            Cause.DATA if each in ("size", "sha256") else Cause.METADATA,
             "boot.evidence",
-            f"the evidence changed while the machine was there: {each.name}",
+            f"the evidence changed while the machine was there: {each}",
             where=one.path,
-            expected=str(getattr(one, each.name)),
-            found=str(getattr(other, each.name)),
+            expected=str(getattr(one, each)),
+            found=str(getattr(other, each)),
         )
         for one, other in zip(before, after, strict=True)
-        for each in fields(EvidenceFileFacts)
-        if getattr(one, each.name) != getattr(other, each.name)
+        for each in EvidenceFileFacts.__struct_fields__
+        if getattr(one, each) != getattr(other, each)
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.custody.case_file import changed_text, missing_fields
 from forensiq.custody.case_folder import CaseFolder, hash_file, inside
@@ -42,8 +43,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class CaseEvent:
+class CaseEvent(Struct, frozen=True):
     """What was written into the ledger by one command."""
 
     case: str
@@ -57,8 +57,7 @@ class CaseEvent:
     schema: str = "forensiq/case-event/1"
 
 
-@dataclass(frozen=True, slots=True)
-class CaseState:
+class CaseState(Struct, frozen=True):
     """What a case looks like now. ``missing`` lists fields that the template asks for; nothing here is verified."""
 
     path: str
@@ -74,8 +73,7 @@ class CaseState:
     schema: str = "forensiq/case/1"
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
+class LedgerRow(Struct, frozen=True):
     """One line of the ledger as it is shown; ``problem`` says why a line is no entry."""
 
     line: int

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq.custody.audit import ledger_finding
 from forensiq.custody.case_folder import CaseFolder
@@ -17,8 +19,7 @@ from forensiq.streams.progress import Progress
 __all__ = ["SealCheck", "check_seal"]
 
 
-@dataclass(frozen=True, slots=True)
-class SealCheck:
+class SealCheck(Struct, frozen=True):
     """The seal that was asked for (``None`` if it cannot be read) and the check of the whole case."""
 
     seal: SealFacts | None

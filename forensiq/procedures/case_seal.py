@@ -7,8 +7,9 @@ import importlib.metadata
 import platform
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 import forensiq
 from forensiq import clock
@@ -43,8 +44,7 @@ __all__ = ["TimestampStep", "countersign_seal", "newest_seal", "seal_case", "tim
 _LIBRARIES = ("cryptography", "rfc3161-client", "tomlkit", "segno")
 
 
-@dataclass(frozen=True, slots=True)
-class TimestampStep:
+class TimestampStep(Struct, frozen=True):
     """What ``case timestamp`` did: wrote a request, or added a time stamp."""
 
     seal: str

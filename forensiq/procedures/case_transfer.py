@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq import clock
 from forensiq.custody.audit import audit_ledger
@@ -36,8 +38,7 @@ from forensiq.streams.progress import Progress
 __all__ = ["HandOver", "receive_item", "transfer_item"]
 
 
-@dataclass(frozen=True, slots=True)
-class HandOver:
+class HandOver(Struct, frozen=True):
     """What is said of a hand-over: to whom, why, by what right, where, under which seals, in which condition."""
 
     to: str

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq import clock
 from forensiq.custody.audit import audit_ledger, ledger_finding
@@ -39,8 +40,7 @@ __all__ = ["CaseVerification", "CheckedCase", "check_case", "exit_code_of", "rea
 _IMAGE_CAUSES = (Cause.DATA, Cause.MISSING_SEGMENT)
 
 
-@dataclass(frozen=True, slots=True)
-class CaseVerification:
+class CaseVerification(Struct, frozen=True):
     """What the check of a case found.
 
     ``verdict`` is ``intact``, ``evidence_damaged`` or ``custody_broken``; ``trust`` says in a sentence who signed.
@@ -64,8 +64,7 @@ class CaseVerification:
     schema: str = "forensiq/case-verification/1"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedCase:
+class CheckedCase(Struct, frozen=True):
     """The verification, and the digests of every file that it was made from."""
 
     verification: CaseVerification

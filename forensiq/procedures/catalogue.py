@@ -13,8 +13,9 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.analysis.body import body_of_entry
 from forensiq.analysis.events import EventForm, events_of_batch
@@ -34,8 +35,7 @@ __all__ = ["CatalogueListing", "open_listing"]
 _FILES = "files"
 
 
-@dataclass(frozen=True, slots=True)
-class _ImageKey:
+class _ImageKey(Struct, frozen=True):
     """What an image is known by; ``facts`` is what went into ``key``."""
 
     key: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from forensiq.errors import DestinationError, ImageDamageError, Interrupted, SourceLostError, SourceReadError
 from forensiq.model.extent import Extent

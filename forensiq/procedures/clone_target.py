@@ -19,8 +19,10 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq.devices.identity import identity_of
 from forensiq.devices.ioctls import open_device, opened, read_only_flag
@@ -42,8 +44,7 @@ _PLACES = 256
 _PLACE = 64 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class HeldTarget:
+class HeldTarget(Struct, frozen=True):
     """A target that may be written to, for as long as it is held. ``size`` is 0 for a file that is to be made."""
 
     path: Path

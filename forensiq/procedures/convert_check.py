@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from forensiq.clock import monotonic, rfc3339, utc_now
 from forensiq.errors import ImageFormatError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.errors import DestinationError, DestinationExistsError
 from forensiq.model.image import ImageMetadata
@@ -21,8 +22,7 @@ __all__ = ["Demonstration", "acquire_practice_drive", "begin_demonstration"]
 _DEFAULT = "forensiq-demo"
 
 
-@dataclass(frozen=True, slots=True)
-class Demonstration:
+class Demonstration(Struct, frozen=True):
     """Where it takes place. ``image`` is the first file of the image that will be made."""
 
     folder: Path

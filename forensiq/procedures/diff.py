@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.analysis.explorer import Loss
 from forensiq.analysis.opening import ImageRef, open_reference
@@ -28,8 +29,7 @@ __all__ = ["DiffResult", "FileChange", "diff_images", "lines_of"]
 _Key = tuple[int, str, str | None, int]
 
 
-@dataclass(frozen=True, slots=True)
-class FileChange:
+class FileChange(Struct, frozen=True):
     """A stream that differing sectors fall in: what is hit of it in the first image (``a``), in the second (``b``)."""
 
     partition: int
@@ -44,8 +44,7 @@ class FileChange:
         return "changed" if self.a and self.b else "only_in_a" if self.a else "only_in_b"
 
 
-@dataclass(frozen=True, slots=True)
-class DiffResult:
+class DiffResult(Struct, frozen=True):
     """What differs; offsets and lengths in bytes of the medium. ``areas`` are in no allocated file, for each side."""
 
     images: tuple[str, str]

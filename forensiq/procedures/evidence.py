@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from msgspec import Struct
 
 from forensiq.errors import ImageFormatError, UsageError
 from forensiq.images import format_of, open_image
@@ -22,8 +23,7 @@ from forensiq.sources.file import observe_path
 __all__ = ["Evidence", "open_evidence"]
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """An open source, the protection around it, the image that it is, where it is one, and what a stream was.
 
     ``segments_in`` are the further folders in which files of the image were looked for.

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.errors import DestinationExistsError, ImageFormatError, UsageError
 from forensiq.images.containers import CONTAINERS
@@ -46,8 +47,7 @@ def stem_of(output: Path, image_format: str) -> Path:
     return output
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceFiles:
+class EvidenceFiles(Struct, frozen=True):
     """The paths that belong to one stem."""
 
     stem: Path

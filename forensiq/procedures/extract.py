@@ -7,8 +7,9 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.analysis.explorer import Explorer, FileSystemRef, entries_of
 from forensiq.analysis.opening import ImageRef
@@ -24,8 +25,7 @@ __all__ = ["ExtractSummary", "ExtractedFile", "extract_files"]
 MANIFEST = "manifest.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class ExtractedFile:
+class ExtractedFile(Struct, frozen=True):
     """One line of the manifest. ``output`` is relative to the folder; ``None`` where nothing was written.
 
     ``status`` is ``written``, ``incomplete`` (with ``reason``; digests are of what was written) or ``not_written``.
@@ -40,8 +40,7 @@ class ExtractedFile:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExtractSummary:
+class ExtractSummary(Struct, frozen=True):
     """What an extraction did: counts, and the manifest with its digest."""
 
     directory: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from forensiq.errors import ExitCode
 from forensiq.model.from_json import from_json

@@ -7,9 +7,10 @@ import os
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from forensiq.analysis.explorer import Explorer, FileSystemRef, Loss
 from forensiq.analysis.opening import ImageRef
@@ -24,8 +25,7 @@ _AHEAD = 16
 """Batches that workers may be ahead of whoever takes them."""
 
 
-@dataclass
-class HashRun:
+class HashRun(Struct):
     """What a run over all files counted; complete when its iterator has ended."""
 
     files: int = 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from forensiq.analysis.explorer import Explorer, FileSystemRef, Loss
 from forensiq.analysis.opening import ImageRef, open_reference
@@ -24,16 +25,14 @@ _NOT_READ = (ReadStatus.UNREADABLE, ReadStatus.SKIPPED, ReadStatus.NOT_TRIED)
 _MOST_FILES = 200_000
 
 
-@dataclass(frozen=True, slots=True)
-class DamageSource:
+class DamageSource(Struct, frozen=True):
     """Ranges of the medium (bytes) and where they are known from."""
 
     origin: str
     extents: tuple[Extent, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FileHit:
+class FileHit(Struct, frozen=True):
     """A stream that ranges fall in. ``kind``: ``content``, ``slack``, ``directory``, ``inode``,
     ``file_system_metadata``. ``share`` of the content (0 to 1); ``ranges`` have ``offset`` in the stream."""
 
@@ -50,8 +49,7 @@ class FileHit:
     path_hex: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AreaHit:
+class AreaHit(Struct, frozen=True):
     """A range in no allocated file. ``kind``: ``unallocated``, ``file_system_metadata``, ``allocated_without_file``,
     ``unpartitioned``, ``partition_table``, ``not_supported``, ``encrypted``, ``behind_file_system``, …"""
 
@@ -62,8 +60,7 @@ class AreaHit:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ImpactRecord:
+class ImpactRecord(Struct, frozen=True):
     """What ranges of a medium cost; ``bytes_by_kind`` counts each damaged byte of allocated files and areas.
 
     What was skipped by scope is no damage: ``partial_by_scope`` says that it is not there."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from forensiq.errors import Fact
 from forensiq.images import find_record, open_image
@@ -21,16 +22,14 @@ from forensiq.model.scope import ScopeFacts
 __all__ = ["ErrorRange", "ImageInformation", "inspect_image"]
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorRange:
+class ErrorRange(Struct, frozen=True):
     """Sectors that the image says could not be read when it was made."""
 
     first_lba: int
     sectors: int
 
 
-@dataclass(frozen=True, slots=True)
-class ImageInformation:
+class ImageInformation(Struct, frozen=True):
     """What an image says of itself; the keys are a contract. Sizes in bytes.
 
     ``created_by`` is the software that the image names, ``flavour`` the kind of container as far as its sections tell;

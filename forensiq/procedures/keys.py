@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq.custody.pkcs12 import create_pkcs12, read_pkcs12
 from forensiq.custody.signing import (
@@ -35,8 +37,7 @@ __all__ = [
 _MAX_PASSPHRASE = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class KeyChoice:
+class KeyChoice(Struct, frozen=True):
     """Which key signs (``None``: this machine's own) and where its passphrase comes from.
 
     ``path`` is a file, or the URI of a key on a PKCS#11 token (:mod:`forensiq.custody.token`).
@@ -48,8 +49,7 @@ class KeyChoice:
     signer: Signer | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class KeyFacts:
+class KeyFacts(Struct, frozen=True):
     """A key for people and scripts. ``trusted_as`` is the name in your list of trusted keys, if it is there.
 
     ``certificate`` is the PKCS#12 file beside the key; for such a file itself, who issued it and how long it is valid.
@@ -64,8 +64,7 @@ class KeyFacts:
     schema: str = "forensiq/key/1"
 
 
-@dataclass(frozen=True, slots=True)
-class TrustFacts:
+class TrustFacts(Struct, frozen=True):
     """A key that is trusted from now on."""
 
     fingerprint: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.analysis.explorer import Explorer, FileSystemRef, entries_of
 from forensiq.analysis.opening import ImageRef
@@ -20,8 +21,7 @@ _MOST_DELETED = 200_000
 _LONGEST = 255
 
 
-@dataclass
-class Node:
+class Node(Struct):
     """A file or folder of the tree. ``children`` of synthetic folders are known from the start."""
 
     is_folder: bool

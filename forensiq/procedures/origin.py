@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from forensiq.images.base import EvidenceImage
 from forensiq.images.beside import find_record
@@ -19,8 +20,7 @@ from forensiq.verification.content import check_content
 __all__ = ["Origin", "compare_with_origin", "digests_with_tail", "origin_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """The image that is copied: what it and its record say of the medium. Extents in bytes of its stored medium.
 
     ``tail`` are odd bytes that it stores behind the last whole sector of its medium; a copy does not hold them.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.analysis.explorer import Explorer
 from forensiq.analysis.opening import ImageRef
@@ -15,8 +16,7 @@ from forensiq.model.listing import ContentKind, Volume, VolumeKind, VolumeSystem
 __all__ = ["PartitionListing", "PartitionRow", "image_reference", "list_partitions"]
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionRow:
+class PartitionRow(Struct, frozen=True):
     """One row of ``partitions``; the field names are its JSON keys. Offsets and lengths in bytes.
 
     ``listable`` says whether the files of the volume can be listed, ``reason`` why not. ``also`` names further things
@@ -47,8 +47,7 @@ class PartitionRow:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionListing:
+class PartitionListing(Struct, frozen=True):
     """The rows of a medium, and what is to be said of its tables."""
 
     image: str

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import islice
+
+from msgspec.structs import replace
 
 from forensiq.acquisition.uniform import UniformMap
 from forensiq.analysis.explorer import Explorer

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.devices.inventory import lies_on
 from forensiq.devices.system import System
@@ -20,8 +21,7 @@ _LARGEST_FILE = {"vfat": (1 << 32) - 1, "msdos": (1 << 32) - 1, "hfs": (1 << 31)
 """Bytes of the largest file, by the kernel's name of the file system (with blocks of 4 KiB)."""
 
 
-@dataclass(frozen=True, slots=True)
-class DestinationNeeds:
+class DestinationNeeds(Struct, frozen=True):
     """What an image takes at most, in bytes: all files together, and the largest one. ``segments`` is their number.
 
     ``low_space_allowed`` turns too little room into a warning.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.analysis.window import Medium
 from forensiq.devices.commands import Runner, run_command
@@ -24,8 +25,7 @@ from forensiq.sources.block_device import BlockDeviceSource
 __all__ = ["PreflightRequest", "preflight"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreflightRequest:
+class PreflightRequest(Struct, frozen=True, kw_only=True):
     """What is to be checked. ``output`` is a path stem; ``segment_size`` in bytes, or the format's own default."""
 
     source: str

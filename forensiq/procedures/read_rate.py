@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from forensiq.model.records import RateSample
 from forensiq.streams.progress import ProgressSnapshot
@@ -13,8 +13,7 @@ MOST_SAMPLES = 512
 _RESCUE = "rescue"
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
+class _Span(Struct, frozen=True):
     end: int
     read: int
     seconds: float

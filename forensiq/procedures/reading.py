@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.analysis.explorer import FileSystemRef
 from forensiq.errors import UsageError, VerificationFailed
@@ -13,8 +14,7 @@ from forensiq.procedures.listing import Listing, name_of
 __all__ = ["FoundStream", "find_stream", "read_stream"]
 
 
-@dataclass(frozen=True, slots=True)
-class FoundStream:
+class FoundStream(Struct, frozen=True):
     """A stream that was named: its file system and its entry."""
 
     file_system: FileSystemRef

@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq import clock
 from forensiq.custody.audit import audit_ledger, ledger_finding
@@ -59,8 +61,7 @@ _LISTED_EVENTS = 500
 _LARGEST_REPORT = 512 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class RedactionRequest:
+class RedactionRequest(Struct, frozen=True):
     """A copy of ``full`` (a report that was made before) without some ``kinds`` of values."""
 
     full: Path
@@ -68,8 +69,7 @@ class RedactionRequest:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportRequest:
+class ReportRequest(Struct, frozen=True):
     """What is to be made. ``certificate`` is a PKCS#12 file (default: that beside the key); ``authority`` the address
     of a time stamp authority."""
 
@@ -83,8 +83,7 @@ class ReportRequest:
     redaction: RedactionRequest | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Keys:
+class _Keys(Struct, frozen=True):
     signer: Signer
     pkcs12: bytes | None
     passphrase: str

@@ -5,8 +5,9 @@ Files are neither counted nor listed here: that can take hours, and ``ls``, ``ha
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from forensiq.errors import ForensiqError
 from forensiq.model.finding import Cause, Finding, Severity

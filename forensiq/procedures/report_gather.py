@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from forensiq.custody.audit import ledger_finding
 from forensiq.custody.case_folder import CaseFolder, inside, open_plain
@@ -47,8 +48,7 @@ _ROLES = {
 _NOT_ATTACHED = frozenset({"block digests"})
 
 
-@dataclass
-class Gathered:
+class Gathered(Struct):
     """What was found; filled by :func:`gather_files`."""
 
     items: list[ItemReport] = field(default_factory=list)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.custody.signing import fingerprint_of, load_public_key, verify_signature
 from forensiq.custody.trust import trusted_keys
@@ -17,8 +18,7 @@ _NOBODY = "nobody signed this report"
 _SIGNATURE_BYTES = 64
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureChecks:
+class SignatureChecks(Struct, frozen=True):
     """The checks, whether a signature holds over the whole file, and a sentence about who signed."""
 
     checks: tuple[ReportCheck, ...]

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.errors import UsageError
 
@@ -16,8 +17,7 @@ _FORMS = "allocated, partition:N[,N…] or paths:FILE"
 _MOST_LIST = 16 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeChoice:
+class ScopeChoice(Struct, frozen=True):
     """What is wanted. ``text`` is what was typed; ``partitions`` and ``paths`` are empty where they do not apply."""
 
     text: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.procedures.listing import Listing
@@ -11,8 +12,7 @@ from forensiq.procedures.listing import Listing
 __all__ = ["SecondOpinion", "second_opinion"]
 
 
-@dataclass(frozen=True, slots=True)
-class SecondOpinion:
+class SecondOpinion(Struct, frozen=True):
     """How many entries were compared, in how many file systems, and every difference."""
 
     file_systems: int

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq.acquisition.pipeline import ResumePoint
 from forensiq.acquisition.result import PipelineResult, WriterResult
@@ -38,8 +40,7 @@ _CHECKPOINT_S = 10.0
 _SILENT = "the program ended without saying why: killed, a crash or a loss of power"
 
 
-@dataclass
-class _Place:
+class _Place(Struct):
     """One destination: a writer that goes on, or an image that was finished already."""
 
     settings: ImageSettings

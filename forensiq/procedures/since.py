@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.errors import SourceReadError, UsageError
 from forensiq.images import open_image
@@ -29,8 +30,7 @@ __all__ = ["Earlier", "earlier_acquisition"]
 _SAMPLES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
+class Earlier(Struct, frozen=True):
     """The earlier acquisition, checked against the source."""
 
     facts: SinceFacts

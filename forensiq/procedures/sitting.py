@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq.errors import (
     ForensiqError,
@@ -40,8 +42,7 @@ _SAMPLES = 16
 _SAMPLE_SIZE = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """A few bytes of the source, by which it is known again; no digest where they could not be read, or were not tried
     because the source had stopped answering."""
 
@@ -50,8 +51,7 @@ class Sample:
     sha256: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class SittingState:
+class SittingState(Struct, frozen=True):
     """Everything that was decided in the first sitting, and how far it has come.
 
     ``scope`` is what of the medium is taken: the ranges are in the map beside the image, from the start on.

@@ -15,8 +15,9 @@ import select
 import stat
 import threading
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from forensiq.clock import rfc3339, utc_now
 from forensiq.errors import (

@@ -17,8 +17,9 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from forensiq.clock import monotonic, rfc3339, utc_now
 from forensiq.errors import ForensiqError, ImageFormatError

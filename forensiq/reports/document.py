@@ -6,8 +6,9 @@ already (:func:`forensiq.reports.plain.visible`); a renderer escapes it for its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from forensiq.reports.verdict import Tone
 
@@ -22,31 +23,27 @@ class Kind(Enum):
     MISSING = "missing"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """A text and how it is set."""
 
     text: str
     kind: Kind = Kind.TEXT
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A label and its values, one below the other."""
 
     label: str
     values: tuple[Cell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(Struct, frozen=True):
     """Labels and values in two columns."""
 
     rows: tuple[Field, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Rows under headings, which are repeated on every page. ``widths`` are shares of the line."""
 
     columns: tuple[str, ...]
@@ -55,16 +52,14 @@ class Table:
     remark: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
+class Paragraph(Struct, frozen=True):
     """Running text; ``strong`` for what must not be overlooked."""
 
     text: str
     strong: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Struct, frozen=True):
     """A drawing (SVG, made here, with no text from evidence in it), what it says in words, and a caption."""
 
     svg: str
@@ -75,8 +70,7 @@ class Picture:
 Block = Fields | Table | Paragraph | Picture
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """A numbered part; ``level`` 1 or 2."""
 
     title: str
@@ -84,8 +78,7 @@ class Section:
     level: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A whole report. ``summary`` fills the first page, behind the verdict; ``running`` stands on every page."""
 
     title: str

@@ -16,12 +16,12 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 
 import typst
+from msgspec import Struct
 
 from forensiq.clock import parse_rfc3339
 from forensiq.errors import ForensiqError
@@ -45,8 +45,7 @@ _HEX = re.compile(r"[0-9a-f]+")
 _BARS = {Tone.GOOD: 4, Tone.ATTENTION: 9, Tone.BAD: 16}
 
 
-@dataclass(frozen=True, slots=True)
-class PdfResult:
+class PdfResult(Struct, frozen=True):
     """A PDF, the characters that no font at hand could draw, and whether fonts of this machine were needed.
 
     Without them the result depends on the report and the version of Typst alone.

@@ -15,10 +15,10 @@ import io
 import logging
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
 
 from asn1crypto import tsp
 from asn1crypto.x509 import Certificate
+from msgspec import Struct
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -47,8 +47,7 @@ for _name in ("pyhanko", "pyhanko_certvalidator"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
 
 
-@dataclass(frozen=True, slots=True)
-class PdfSignature:
+class PdfSignature(Struct, frozen=True):
     """One signature of a PDF as checked.
 
     ``intact``: the signed bytes are unchanged and the signature over them holds. ``whole_file``: nothing was added

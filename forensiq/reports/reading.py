@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.errors import RecordFormatError
 from forensiq.model.from_json import from_json
@@ -17,8 +18,7 @@ from forensiq.reports.pdf_attachments import attachments_of
 __all__ = ["ReadReport", "read_report"]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadReport:
+class ReadReport(Struct, frozen=True):
     """A report as it was found: its format (``pdf``, ``html``, ``json``) and the package inside.
 
     ``missing`` are attachments that the report speaks of and that are not there.

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import get_args, get_type_hints
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq.errors import UsageError
 from forensiq.model.from_json import from_json
@@ -83,8 +85,8 @@ def _field_names() -> frozenset[str]:
             continue
         seen.add(hint)
         waiting.extend(get_args(hint))
-        if isinstance(hint, type) and is_dataclass(hint):
-            names |= {each.name for each in fields(hint)}
+        if isinstance(hint, type) and issubclass(hint, Struct):
+            names |= set(hint.__struct_fields__)
             waiting.extend(get_type_hints(hint).values())
     return frozenset(names)
 

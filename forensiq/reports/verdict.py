@@ -6,8 +6,9 @@ that differs), the headline is that the record contradicts itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from forensiq.model.finding import Severity
 from forensiq.model.records import AcquisitionRecord, VerificationRecord
@@ -25,8 +26,7 @@ class Tone(Enum):
     BAD = "bad"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """A headline in capitals, the sentence that explains it, and how it is to be taken."""
 
     headline: str

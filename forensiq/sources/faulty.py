@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
+
+from msgspec import Struct, field
 
 from forensiq import clock
 from forensiq.errors import SourceLostError, SourceReadError
@@ -23,8 +24,7 @@ from forensiq.sources.base import Source
 __all__ = ["Faults", "FaultySource", "ReadEvent"]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadEvent:
+class ReadEvent(Struct, frozen=True):
     """One read that was asked of the source, in bytes; ``failed`` says whether it ended in an error."""
 
     offset: int
@@ -33,8 +33,7 @@ class ReadEvent:
     failed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Faults:
+class Faults(Struct, frozen=True):
     """What goes wrong, in bytes of the medium.
 
     ``transient`` maps extents to the number of reads that fail there before they succeed. ``slow`` maps extents to

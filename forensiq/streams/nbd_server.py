@@ -12,10 +12,11 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from msgspec import Struct
 
 from forensiq.errors import ForensiqError, UsageError
 from forensiq.streams import nbd
@@ -32,8 +33,7 @@ _WRITES = (1, 4, 6)  # write, trim, write zeroes
 Read = Callable[[int, memoryview], int]
 
 
-@dataclass(slots=True)
-class ServerCounts:
+class ServerCounts(Struct):
     """What was asked for until now. Bytes of the medium."""
 
     reads: int = 0

@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.clock import monotonic
 
 __all__ = ["Progress", "ProgressSnapshot"]
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressSnapshot:
+class ProgressSnapshot(Struct, frozen=True):
     """The counters at one moment. Bytes of the medium, but for ``elapsed_s``.
 
     ``stages`` has the bytes that each stage has finished, in their order; ``done`` is the smallest.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.errors import Interrupted, SourceReadError
 from forensiq.images.base import EvidenceImage
@@ -17,8 +18,7 @@ __all__ = ["AgainstResult", "compare_with_source"]
 _PIECE = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class AgainstResult:
+class AgainstResult(Struct, frozen=True):
     """Where image and drive differ, in whole sectors of the image; extents in bytes of the stored medium.
 
     ``expected`` are differences in ranges that could not be read when the image was made: there the image holds fill.

@@ -7,7 +7,8 @@ import re
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.errors import Interrupted, RecordFormatError
 from forensiq.images.base import EvidenceImage
@@ -23,8 +24,7 @@ _LINE = re.compile(rb"(\d{1,20}),(\d{1,20}),([0-9a-f]{64}),([0-9+ ]*)")
 _STEP = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class BlockList:
+class BlockList(Struct, frozen=True):
     """SHA-256 of each block of ``block_size`` bytes of a medium of ``size`` bytes, as binary digests back to back."""
 
     block_size: int

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.images.base import EvidenceImage
 from forensiq.images.containers import CONTAINERS
@@ -21,8 +22,7 @@ _LONG = 2999
 _FIELDS = ("case_number", "evidence_number", "examiner", "description", "notes", "model", "serial")
 
 
-@dataclass(frozen=True, slots=True)
-class DigestResult:
+class DigestResult(Struct, frozen=True):
     """One comparison for each algorithm; ``tail_used`` says that a stored digest covers the odd bytes behind."""
 
     comparisons: Mapping[str, DigestComparison]

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
+
+from msgspec import Struct
 
 from forensiq.errors import Interrupted
 from forensiq.images.base import EvidenceImage
@@ -32,8 +33,7 @@ _MEMORY = 64 << 20
 _MAX_RANGES = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class ContentResult:
+class ContentResult(Struct, frozen=True):
     """What reading the medium showed. Sizes in bytes of the medium.
 
     ``digests`` are of the medium, ``tail_digests`` of the medium and the odd bytes behind it (empty where there are

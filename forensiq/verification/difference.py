@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.errors import Interrupted
 from forensiq.images.base import EvidenceImage
@@ -18,8 +19,7 @@ _PIECE = 2 << 20
 _BLOCK = 32 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class MediumDifference:
+class MediumDifference(Struct, frozen=True):
     """Extents in bytes of the medium, merged; ``differing`` in whole sectors.
 
     ``not_compared`` could not be given by one of the images; ``beyond`` is what only the larger one has.

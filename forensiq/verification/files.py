@@ -6,8 +6,9 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from forensiq.errors import ImageDamageError, ImageFormatError, Interrupted
 from forensiq.images.ewf.files import open_read_only

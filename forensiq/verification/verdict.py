@@ -17,8 +17,9 @@ are intact, as far as that was checked.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from forensiq.errors import ExitCode
 from forensiq.model.extent import merge
@@ -36,8 +37,7 @@ class Scope(Enum):
     SAMPLE = "sample"
 
 
-@dataclass(frozen=True, slots=True)
-class Observations:
+class Observations(Struct, frozen=True):
     """Everything that a verdict depends on.
 
     ``chunk_checks`` says whether the format protects each chunk by a checksum; ``tail`` is the number of odd bytes
@@ -58,8 +58,7 @@ class Observations:
     container_proof: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """``verified``, ``damaged``, ``mismatch`` or ``no_reference``; why; and one sentence."""
 
     word: str

@@ -7,8 +7,9 @@ bounded, and what does not fit is a :class:`~forensiq.analysis.file_system_error
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec import Struct
 
 from forensiq.analysis.file_system_error import FileSystemError
 from forensiq.analysis.native.pages import Pages
@@ -24,8 +25,7 @@ def type_of_mode(mode: int) -> str:
     return _TYPES.get(mode >> 12, "unknown")
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Struct, frozen=True):
     """An entry of a directory. ``kind`` is what the directory says it is, ``None`` where it says nothing.
 
     ``allocated`` is false for a name that was deleted and is still legible.
@@ -37,8 +37,7 @@ class Name:
     allocated: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """An inode. Times are (seconds since 1970, nanoseconds); ``None`` where the file system does not have one."""
 
     number: int
@@ -54,8 +53,7 @@ class Node:
     allocated: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """A piece of a file: its place in the file, its place in the file system (``None``: a hole), its length; bytes.
 
     A run that is ``unwritten`` has blocks of its own, but reads as zeros.
@@ -67,8 +65,7 @@ class Run:
     unwritten: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NativeStream:
+class NativeStream(Struct, frozen=True):
     """The content of an inode, with its runs sorted by offset; sizes in bytes."""
 
     node: Node

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.analysis.file_system_error import FileSystemError
 from forensiq.analysis.native.base import Name
@@ -26,8 +27,7 @@ _KINDS = (None, "file", "directory", "character_device", "block_device", "fifo",
 _UNUSED = 0xFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Superblock:
+class Superblock(Struct, frozen=True):
     """What of the superblock is needed; sizes in bytes, ``log`` values as powers of two."""
 
     block_size: int
@@ -101,8 +101,7 @@ class Superblock:
         return (group * self.ag_blocks + block) * self.block_size
 
 
-@dataclass(frozen=True, slots=True)
-class Inode:
+class Inode(Struct, frozen=True):
     """An inode as it is stored. ``fork`` is its data fork: content, extents or the root of a tree of them."""
 
     mode: int

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from forensiq.model.finding import Cause, Finding, Severity
 
 __all__ = ["ParsedTable", "Slot", "TableArea", "note", "warn"]
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """One entry of a table; ``start`` and ``count`` in sectors of the table's unit, from the start of the medium."""
 
     number: int
@@ -25,8 +24,7 @@ class Slot:
     """An extended partition: only holds others."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableArea:
+class TableArea(Struct, frozen=True):
     """Sectors that a table itself occupies."""
 
     start: int
@@ -34,8 +32,7 @@ class TableArea:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedTable:
+class ParsedTable(Struct, frozen=True):
     """A table: its scheme, the unit of its numbers in bytes, entries, the sectors it occupies, and what is wrong."""
 
     scheme: str

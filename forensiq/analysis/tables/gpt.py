@@ -25,7 +25,8 @@ from __future__ import annotations
 import struct
 import uuid
 import zlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.analysis.tables.base import ParsedTable, Slot, TableArea, note, warn
 from forensiq.analysis.tables.type_names import GPT_TYPES
@@ -45,8 +46,7 @@ _FLAGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(Struct, frozen=True):
     lba: int
     alternate: int
     first_usable: int

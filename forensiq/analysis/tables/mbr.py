@@ -15,7 +15,8 @@ In an extended boot record the first entry is a logical partition (LBA from that
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.analysis.tables.base import ParsedTable, Slot, TableArea, note, warn
 from forensiq.analysis.tables.type_names import MBR_TYPES
@@ -30,8 +31,7 @@ _FIRST_LOGICAL = 5
 _MOST_LOGICAL = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     status: int
     type: int
     start: int

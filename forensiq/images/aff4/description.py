@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from forensiq.images.container_file import ContainerConfig
 from forensiq.model.digest import DigestSet, HashAlgorithm
@@ -27,8 +28,7 @@ def zip_name(name: str) -> str:
     return name.replace(":", "%3A").replace("/", "%2F")
 
 
-@dataclass(frozen=True, slots=True)
-class MapDigests:
+class MapDigests(Struct, frozen=True):
     """SHA-512, in hex: of the list of block digests, of the parts of the map, of both together."""
 
     blocks: str
@@ -50,8 +50,7 @@ class MapDigests:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(Struct, frozen=True):
     """The objects of an image by name, and what is to be said of them. Sizes in bytes."""
 
     volume: str

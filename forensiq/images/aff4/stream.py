@@ -12,9 +12,10 @@ import struct
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from forensiq.errors import ImageFormatError
 from forensiq.images.aff4.turtle import AFF4, Facts
@@ -45,8 +46,7 @@ _STORED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolicStream:
+class SymbolicStream(Struct, frozen=True):
     """A stream without end of one text; ``status`` is ``zero``, ``unreadable``, ``unknown`` or ``symbol``."""
 
     text: bytes

@@ -24,7 +24,6 @@ import hashlib
 import struct
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from forensiq import __version__
 from forensiq.images.aff4.description import Described, MapDigests, describe, zip_name
@@ -45,8 +44,7 @@ _INDEX = struct.Struct("<QI")
 _STREAM, _ZERO = 0, 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Encoded(EncodedBlocks):
+class _Encoded(EncodedBlocks, frozen=True):
     """``digests`` has the SHA-256 of each stored chunk."""
 
     digests: Sequence[bytes]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from isal import isal_zlib
+from msgspec import Struct
 
 from forensiq.images.output import OutputFile
 
@@ -26,8 +26,7 @@ _SMALL, _FEW = 0xFFFFFFFF, 0xFFFF
 _CUT = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
+class _Member(Struct, frozen=True):
     name: bytes
     offset: int
     size: int

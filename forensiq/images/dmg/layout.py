@@ -23,9 +23,10 @@ from __future__ import annotations
 
 import plistlib
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers.expat import ExpatError
+
+from msgspec import Struct
 
 from forensiq.errors import ImageFormatError
 from forensiq.images.ewf.files import SegmentFiles
@@ -39,16 +40,14 @@ _MOST_LIST = 128 << 20
 _MOST_TABLES = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Checksum:
+class Checksum(Struct, frozen=True):
     """A checksum as it is stated; ``crc`` is ``None`` where it is of another kind, or not there (kind 0)."""
 
     kind: int
     crc: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Trailer:
+class Trailer(Struct, frozen=True):
     """What the last 512 bytes say: places and sizes in bytes."""
 
     data_at: int
@@ -65,8 +64,7 @@ class Trailer:
     variant: int
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """One partition: sectors of the medium, where its data begin in the data fork, and its runs as they are stored."""
 
     name: str

@@ -9,13 +9,13 @@ copied, an all-zero chunk is one memory comparison, and incompressible data is r
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
-from struct import Struct
 
 from isal import isal_zlib
+from msgspec import Struct
 
 from forensiq.images.ewf.layout import adler32
 from forensiq.model.chunk import Batch
@@ -27,7 +27,7 @@ PROBE_SIZE = 4096
 PROBE_GROUP = 1024 * 1024
 """What was learnt of one chunk is used for the next one only inside an aligned MiB of the medium, so that the bytes
 written do not depend on how the medium was cut into batches of whole MiB."""
-_U32 = Struct("<I")
+_U32 = struct.Struct("<I")
 
 
 class Compression(Enum):
@@ -43,8 +43,7 @@ class Compression(Enum):
         return {"none": 0, "fast": 1, "best": 2}[self.value]
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedBatch:
+class EncodedBatch(Struct, frozen=True):
     """A batch as it is stored: for each chunk its bytes and, where it is stored plain, its checksum.
 
     ``data`` of a plain chunk borrows the memory of the batch. ``checksums`` holds 4 bytes for a plain chunk and nothing

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 import zlib
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from forensiq.errors import UsageError
 from forensiq.images.ewf import header, layout
@@ -37,8 +38,7 @@ _XHASH_SIZE = 1024
 _ALLOWANCE = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EwfConfig:
+class EwfConfig(Struct, frozen=True, kw_only=True):
     """Settings of an E01 in the layout of EnCase 6.
 
     ``stem`` is the path without extension. ``media_size`` in bytes, a multiple of ``sector_size``. ``segment_size`` in

@@ -8,9 +8,9 @@ whatever a stream would expand to.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 
 from isal import isal_zlib
+from msgspec import Struct
 
 from forensiq.images.ewf.layout import ADLER_SIZE, adler32
 
@@ -24,8 +24,7 @@ def stored_bound(size: int) -> int:
     return size + size // 8 + 1024
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedChunk:
+class DecodedChunk(Struct, frozen=True):
     """What a stored chunk holds.
 
     ``data`` has exactly the size of the chunk. ``code`` is ``None`` for a chunk in order; else ``chunk.checksum`` (the

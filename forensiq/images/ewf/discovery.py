@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from forensiq.errors import ImageFormatError
 from forensiq.images.ewf.files import open_read_only
@@ -16,8 +17,7 @@ from forensiq.model.finding import Cause, Finding, Severity
 __all__ = ["SegmentSet", "find_segments"]
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentSet:
+class SegmentSet(Struct, frozen=True):
     """The files of an image by segment number, the numbers that are missing before the last one, and their names.
 
     ``expected`` are the names that missing segments should have; ``next_name`` the name of the one behind the last.

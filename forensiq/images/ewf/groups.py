@@ -8,7 +8,9 @@ section tells; with several, only what stands before the first and behind the la
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq.images.ewf.files import SegmentFiles
 from forensiq.images.ewf.layout import ADLER_SIZE, FILE_HEADER_SIZE, TABLE_HEADER_SIZE, TableHeader
@@ -19,8 +21,7 @@ from forensiq.model.finding import Cause
 __all__ = ["ChunkGroup", "Gap", "Placement", "collect_groups", "place_groups"]
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkGroup:
+class ChunkGroup(Struct, frozen=True):
     """The chunks of one table.
 
     ``first`` is the number of its first chunk; ``tables`` are the bodies of ``table`` and ``table2`` as (file offset,
@@ -38,8 +39,7 @@ class ChunkGroup:
     inline: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Struct, frozen=True):
     """A place where chunks may be lost; ``sure`` where a missing segment or table says so."""
 
     segment: int | None
@@ -48,8 +48,7 @@ class Gap:
     sure: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """Groups with numbers, in order, and the chunks that no group holds as (first, count, why)."""
 
     groups: tuple[ChunkGroup, ...]

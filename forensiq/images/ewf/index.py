@@ -5,7 +5,8 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.errors import ImageDamageError, ImageFormatError
 from forensiq.images.ewf.cache import BoundedCache
@@ -27,8 +28,7 @@ __all__ = ["ChunkIndex", "LoadedTable", "StoredChunk"]
 _CACHE_BYTES = 16 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class StoredChunk:
+class StoredChunk(Struct, frozen=True):
     """Where a chunk is stored: ``length`` bytes from ``offset`` on in segment file ``segment``.
 
     ``length`` is what lies up to the next chunk; 0 or less where the table cannot be right.
@@ -40,8 +40,7 @@ class StoredChunk:
     compressed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedTable:
+class LoadedTable(Struct, frozen=True):
     """The entries of a group; ``second`` are those of ``table2`` where they differ and the first cannot be trusted."""
 
     group: ChunkGroup

@@ -37,10 +37,11 @@ import struct
 import sys
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from typing import Self
 
 from isal import isal_zlib
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from forensiq.errors import ImageFormatError
 
@@ -135,8 +136,7 @@ def adler32(data: bytes | memoryview) -> int:
     return int(isal_zlib.adler32(data))
 
 
-@dataclass(frozen=True, slots=True)
-class Checksum:
+class Checksum(Struct, frozen=True):
     """An Adler-32 as it stands in a file, and as it is of the bytes that it covers."""
 
     stored: int
@@ -161,8 +161,7 @@ def _with_checksum(body: bytes) -> bytes:
     return body + _U32.pack(adler32(body))
 
 
-@dataclass(frozen=True, slots=True)
-class FileHeader:
+class FileHeader(Struct, frozen=True):
     """The first 13 bytes of a segment file. ``segment`` counts from 1; ``logical`` is an L01."""
 
     segment: int
@@ -184,8 +183,7 @@ class FileHeader:
         return cls(segment, signature == LOGICAL_SIGNATURE)
 
 
-@dataclass(frozen=True, slots=True)
-class SectionDescriptor:
+class SectionDescriptor(Struct, frozen=True):
     """What stands before every section.
 
     ``next`` is the file offset of the next descriptor (its own in ``next`` and ``done``); ``size`` counts the
@@ -210,8 +208,7 @@ class SectionDescriptor:
         return value, _checksum(data, DESCRIPTOR_SIZE - ADLER_SIZE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Volume:
+class Volume(Struct, frozen=True, kw_only=True):
     """The medium, as a ``volume``, ``disk`` or ``data`` section tells it; the fields stand as in the file.
 
     ``set_identifier`` is the same in all segments of one image. ``compression`` is 0 none, 1 fast, 2 best, and a mere
@@ -236,19 +233,18 @@ class Volume:
 
     def pack(self) -> bytes:
         """Return the 1052 bytes."""
-        return _with_checksum(_VOLUME.pack(*(getattr(self, item.name) for item in fields(self))))
+        return _with_checksum(_VOLUME.pack(*astuple(self)))
 
     @classmethod
     def unpack(cls, data: bytes | memoryview) -> tuple[Self, Checksum]:
         """Read the body of a volume, disk or data section; no number in it is checked."""
         _need(data, VOLUME_SIZE, "volume")
-        values = zip(fields(cls), _VOLUME.unpack_from(data), strict=True)
-        value = cls(**{item.name: number for item, number in values})
+        values = zip(cls.__struct_fields__, _VOLUME.unpack_from(data), strict=True)
+        value = cls(**dict(values))
         return value, _checksum(data, VOLUME_SIZE - ADLER_SIZE)
 
 
-@dataclass(frozen=True, slots=True)
-class TableHeader:
+class TableHeader(Struct, frozen=True):
     """The head of a ``table`` or ``table2`` section. ``base`` is added to each entry; 0 in files of EnCase 1 to 5."""
 
     entries: int
@@ -298,8 +294,7 @@ def _little_endian(entries: array[int]) -> array[int]:
     return swapped
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorTable:
+class ErrorTable(Struct, frozen=True):
     """The body of an ``error2`` section: unreadable ranges as (first sector, number of sectors), both 32-bit."""
 
     ranges: Sequence[tuple[int, int]]
@@ -324,8 +319,7 @@ class ErrorTable:
         return cls(ranges), head, _checksum(body, ERROR_ENTRY_SIZE * count)
 
 
-@dataclass(frozen=True, slots=True)
-class SessionTable:
+class SessionTable(Struct, frozen=True):
     """The body of a ``session`` section (optical media): (flags, first sector); flag 1 is an audio track."""
 
     sessions: Sequence[tuple[int, int]]
@@ -347,8 +341,7 @@ class SessionTable:
         return cls(sessions), head, _checksum(body, SESSION_ENTRY_SIZE * count)
 
 
-@dataclass(frozen=True, slots=True)
-class DigestBody:
+class DigestBody(Struct, frozen=True):
     """The body of a ``digest`` section: MD5 and SHA-1 of the medium (EnCase 6.12 and later)."""
 
     md5: bytes
@@ -365,8 +358,7 @@ class DigestBody:
         return cls(*_DIGEST.unpack_from(data)), _checksum(data, DIGEST_SIZE - ADLER_SIZE)
 
 
-@dataclass(frozen=True, slots=True)
-class HashBody:
+class HashBody(Struct, frozen=True):
     """The body of a ``hash`` section: MD5 of the medium. ``unknown`` is not zero in some files of EnCase."""
 
     md5: bytes

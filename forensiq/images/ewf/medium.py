@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.errors import ImageFormatError
 from forensiq.images.ewf.files import SegmentFiles
@@ -27,8 +28,7 @@ _MAX_CHUNK = 1 << 27
 _MAX_SECTOR = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeCopy:
+class VolumeCopy(Struct, frozen=True):
     """One volume, disk or data section: its values, whether its checksum is right, and where it stands."""
 
     volume: Volume

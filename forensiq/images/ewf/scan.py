@@ -14,7 +14,8 @@ Each step goes on after a finding. Only where nothing says how large the medium 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from forensiq.errors import ImageDamageError, ImageFormatError
 from forensiq.images.ewf.files import SegmentFiles
@@ -33,8 +34,7 @@ _BULK = frozenset({"sectors", "table", "table2"})
 _VOLUMES = frozenset({"volume", "disk", "data"})
 
 
-@dataclass(frozen=True, slots=True)
-class ScannedImage:
+class ScannedImage(Struct, frozen=True):
     """What a set of files says, but for its tables and chunks.
 
     ``missing`` holds segment numbers, ``foreign`` indexes of files of another image; ``ended`` says whether the last
@@ -51,8 +51,7 @@ class ScannedImage:
     short_volume: bool
 
 
-@dataclass(slots=True)
-class _SegmentScan:
+class _SegmentScan(Struct):
     items: list[ChunkGroup | Gap] = field(default_factory=list)
     volumes: list[VolumeCopy] = field(default_factory=list)
     texts: list[Section] = field(default_factory=list)

@@ -9,7 +9,9 @@ sections are marked, because chunks may have been lost between.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq.images.ewf.files import SegmentFiles
 from forensiq.images.ewf.layout import DESCRIPTOR_SIZE, FILE_HEADER_SIZE, SectionDescriptor
@@ -43,8 +45,7 @@ _STEP = 1 << 20
 _FALSE_HITS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """A section of segment file ``segment``; ``offset`` is that of its descriptor, ``end`` the first byte behind it.
 
     ``cut`` says that the file ends before the section does; ``resumed`` that the walk lost the chain before it;

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq.errors import ImageDamageError, ImageFormatError
 from forensiq.images.ewf.files import SegmentFiles
@@ -22,8 +24,7 @@ _MAX_BODY = 64 << 20
 _XHASH = re.compile(rb"<(MD5|SHA1|SHA256)>\s*([0-9A-Fa-f]{32,64})\s*</")
 
 
-@dataclass(frozen=True, slots=True)
-class Statements:
+class Statements(Struct, frozen=True):
     """The statements of all segments together; ``unreadable`` in bytes of the medium, ``kinds`` the sections seen."""
 
     metadata: ImageMetadata

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.errors import DestinationExistsError, ImageFormatError
 from forensiq.images.ewf import layout
@@ -23,8 +24,7 @@ from forensiq.streams.durable import destination_error
 __all__ = ["LeftSegment", "StoredSection", "find_left", "read_identifier", "scan_left"]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSection:
+class StoredSection(Struct, frozen=True):
     """A complete ``sectors`` section; file offsets of its bounds, its table's entries, and the end of its tables."""
 
     path: Path
@@ -36,8 +36,7 @@ class StoredSection:
     tables_end: int
 
 
-@dataclass(frozen=True, slots=True)
-class LeftSegment:
+class LeftSegment(Struct, frozen=True):
     """One file and its complete sections; ``closed`` says that another segment follows it."""
 
     number: int

@@ -11,12 +11,13 @@ can be resumed. See ``docs/design/ewf-writer.md``.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import os
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from msgspec import structs
 
 from forensiq.errors import DestinationError, DestinationExistsError, DestinationFullError, ForensiqError
 from forensiq.images.ewf import header
@@ -67,7 +68,7 @@ class EwfWriter:
     def __init__(self, config: EwfConfig, *, spill: Spill | None = None, calls: FileCalls | None = None) -> None:
         """Check ``config`` (``UsageError``); touch nothing yet. ``calls`` is for tests that let the disk fail."""
         config.check()
-        self.config = dataclasses.replace(config, set_identifier=config.set_identifier or uuid.uuid4())
+        self.config = structs.replace(config, set_identifier=config.set_identifier or uuid.uuid4())
         self._spill = spill
         self._calls = calls or FileCalls()
         self._encoder = ChunkEncoder(config.chunk_size, config.compression)
@@ -123,7 +124,7 @@ class EwfWriter:
         config.check()
         paths = find_left(config, folders, calls)
         if paths and config.set_identifier is None:
-            config = dataclasses.replace(config, set_identifier=read_identifier(paths[0]))
+            config = structs.replace(config, set_identifier=read_identifier(paths[0]))
         writer = cls(config, spill=spill, calls=calls)
         left = scan_left(writer.config, paths)
         sections = [section for segment in left for section in segment.sections]

@@ -10,8 +10,9 @@ The medium is the first data track. Other tracks are listed and not part of it: 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.errors import Fact, ImageFormatError, MissingSegmentError
 from forensiq.images.ewf.files import SegmentFiles
@@ -54,8 +55,7 @@ def edc(data: bytes | memoryview) -> int:
     return crc
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Where the sectors of the track are: file number, its first byte, bytes of a sector, where user data begin."""
 
     file: int

@@ -6,8 +6,9 @@ Source: the CDRWIN user's guide, whose words the format has kept.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.errors import ImageFormatError
 
@@ -27,8 +28,7 @@ _REMARK = re.compile(r"REM\s+SESSION\s+(\d{1,2})", re.IGNORECASE)
 _MOST_LINES = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(Struct, frozen=True):
     """One track. ``start`` is the sector of its index 1 inside its file; ``first`` the first sector it has there."""
 
     number: int

@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.errors import DestinationExistsError, ImageDamageError
 from forensiq.images.base import EvidenceImage
@@ -37,8 +38,7 @@ _BACKING_FORMAT = 0xE2792ACA
 _ZEROS = bytes(CLUSTER)
 
 
-@dataclass(frozen=True, slots=True)
-class DeltaBase:
+class DeltaBase(Struct, frozen=True):
     """The earlier image: ``name`` is that of its file, which lies beside the new one; ``format`` ``raw`` or ``qcow2``.
 
     ``packed`` are the SHA-256 of its blocks of ``block_size`` bytes (a multiple of a cluster), back to back. ``open``

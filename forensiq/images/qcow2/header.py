@@ -28,9 +28,10 @@ offset bytes field (big-endian)
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from forensiq.clock import rfc3339
 from forensiq.errors import ImageFormatError, UnsupportedContentError
@@ -49,8 +50,7 @@ _DIRTY, _CORRUPT, _EXTERNAL, _COMPRESSION, _EXTENDED = 1, 2, 4, 8, 16
 _BACKING_FORMAT, _DATA_FILE = 0xE2792ACA, 0x44415441
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """An internal snapshot: another state of the medium in the same file. Sizes in bytes."""
 
     identifier: str
@@ -64,8 +64,7 @@ class Snapshot:
         return f"{self.identifier} {self.name!r}{when}, VM state {self.vm_state_size:,} bytes"
 
 
-@dataclass(frozen=True, slots=True)
-class Qcow2Header:
+class Qcow2Header(Struct, frozen=True):
     """What the first cluster says; names are hostile text. Sizes and places in bytes."""
 
     version: int

@@ -27,8 +27,9 @@ import sys
 import uuid
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.errors import Fact, ImageFormatError, MissingSegmentError
 from forensiq.images.base import EvidenceImage
@@ -50,8 +51,7 @@ _MOST_BLOCKS = 1 << 26
 _MOST_FINDINGS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(Struct, frozen=True):
     kind: int
     comment: bytes
     table_at: int

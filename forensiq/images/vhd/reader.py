@@ -29,9 +29,10 @@ import sys
 import uuid
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.clock import rfc3339
 from forensiq.errors import Fact, ImageFormatError, MissingSegmentError
@@ -67,8 +68,7 @@ def _checksum(data: bytes, at: int) -> int:
     return ~(sum(data) - sum(data[at : at + 4])) & 0xFFFF_FFFF
 
 
-@dataclass(frozen=True, slots=True)
-class _Footer:
+class _Footer(Struct, frozen=True):
     sound: bool
     header_at: int
     created: int
@@ -95,8 +95,7 @@ def _read_footer(data: bytes) -> _Footer | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(Struct, frozen=True):
     """The dynamic header: sizes and places in bytes; ``names`` of the parent in the order of trust."""
 
     table: int

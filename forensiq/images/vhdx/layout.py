@@ -17,8 +17,9 @@ from __future__ import annotations
 import struct
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from forensiq.errors import ImageFormatError
 from forensiq.images.mapped import check_size, problem
@@ -69,8 +70,7 @@ def _sealed(data: bytes) -> bool:
     return crc32c(data[:4] + bytes(4) + data[8:]) == stored
 
 
-@dataclass(frozen=True, slots=True)
-class VhdxHeader:
+class VhdxHeader(Struct, frozen=True):
     """The header that counts. ``log`` is all zeros where the file was closed in order; places and sizes in bytes."""
 
     sequence: int
@@ -124,8 +124,7 @@ def read_regions(path: Path, read: Reader, size: int, noted: list[Finding]) -> t
     )
 
 
-@dataclass(frozen=True, slots=True)
-class VhdxMetadata:
+class VhdxMetadata(Struct, frozen=True):
     """What the disk is. Sizes in bytes; ``locator`` is what a differencing disk says of its parent, hostile text."""
 
     size: int

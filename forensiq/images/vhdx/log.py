@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.errors import ImageFormatError
 from forensiq.images.vhdx.layout import Reader, VhdxHeader, crc32c
@@ -29,8 +30,7 @@ _ENTRY = struct.Struct("<4sIIIQII16sQQ")
 _DESCRIPTOR = struct.Struct("<4sIQQQ")
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     at: int
     size: int
     tail: int

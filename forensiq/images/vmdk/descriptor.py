@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from forensiq.errors import ImageFormatError, UnsupportedContentError
 
@@ -27,8 +28,7 @@ _ENCODINGS = {"utf-8": "utf-8", "windows-1252": "cp1252", "windows-1251": "cp125
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class ExtentLine:
+class ExtentLine(Struct, frozen=True):
     """One line of the extent description: sizes and places in sectors of 512 bytes; ``file`` is hostile text."""
 
     access: str
@@ -38,8 +38,7 @@ class ExtentLine:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """What the text says. ``entries`` has every ``key = value``, the keys in lower case."""
 
     entries: Mapping[str, str]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.errors import Fact, ImageFormatError, MissingSegmentError
 from forensiq.images.base import EvidenceImage
@@ -35,8 +36,7 @@ _MOST_TABLES = 8 << 20
 """Of all extents together: 62 TiB in grains of 64 KiB are 2 million tables of 512 entries."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Extent:
+class _Extent(Struct, frozen=True):
     """A run of the medium; bytes. ``file`` is ``None`` for zeros and for a file that is not there."""
 
     start: int

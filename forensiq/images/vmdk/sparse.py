@@ -27,9 +27,10 @@ import struct
 import sys
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from forensiq.errors import ImageFormatError
 from forensiq.images.ewf.cache import BoundedCache
@@ -52,8 +53,7 @@ _MOST_DIRECTORY = 16 << 20
 _MOST_FINDINGS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class SparseHeader:
+class SparseHeader(Struct, frozen=True):
     """The header of a sparse extent; everything in bytes but ``entries``, the entries of one grain table."""
 
     kind: str

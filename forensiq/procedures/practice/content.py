@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 __all__ = ["PracticeFile", "noise"]
 
 
-@dataclass(frozen=True, slots=True)
-class PracticeFile:
+class PracticeFile(Struct, frozen=True):
     """One file: folders and name, content, when it was last changed, whether it is deleted."""
 
     path: tuple[str, ...]

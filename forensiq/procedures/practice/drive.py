@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import struct
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from forensiq.model.extent import Extent
 from forensiq.model.media_map import MediaMap, RangeStatus, ReadStatus
@@ -44,8 +45,7 @@ _FILM_BAD, _HOME_BAD = 14, 2
 """How many sectors cannot be read in the film, and behind the files of the second volume."""
 
 
-@dataclass(frozen=True, slots=True)
-class PracticeDrive:
+class PracticeDrive(Struct, frozen=True):
     """A file that stands for a drive. ``unreadable`` are the areas that a reader is told are bad."""
 
     path: Path

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+from msgspec import Struct, field
 
 from forensiq.procedures.practice.content import PracticeFile
 
@@ -28,8 +29,7 @@ _MADE = int(datetime(2026, 1, 15, 9, 0, tzinfo=UTC).timestamp())
 _DELETED = int(datetime(2026, 1, 16, 23, 5, tzinfo=UTC).timestamp())
 
 
-@dataclass
-class _Folder:
+class _Folder(Struct):
     number: int
     parent: int
     blocks: int = 1

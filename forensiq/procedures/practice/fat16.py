@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from forensiq.procedures.practice.content import PracticeFile
 
@@ -27,8 +28,7 @@ _END_OF_CHAIN = 0xFFFF
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
-@dataclass
-class _Folder:
+class _Folder(Struct):
     entries: bytearray = field(default_factory=bytearray)
     folders: dict[str, _Folder] = field(default_factory=dict)
     used: set[bytes] = field(default_factory=set)

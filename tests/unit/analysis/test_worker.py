@@ -79,7 +79,7 @@ def test_a_locked_process_can_neither_write_nor_read_elsewhere_nor_talk(tmp_path
 
 def test_the_worker_says_what_holds_and_answers(image: Path) -> None:
     with Worker(ImageRef(str(image))) as worker:
-        assert set(worker.facts["sandbox"]) == set(SandboxReport.__dataclass_fields__)
+        assert set(worker.facts["sandbox"]) == set(SandboxReport.__struct_fields__)
         lines = b"".join(payload for kind, payload in worker.ask("walk", partition=0, offset=0) if kind == 1)
     assert [entry.path for entry in entries_of(lines)][:2] == ["/A.TXT", "/B.TXT"]
 
