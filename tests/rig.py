@@ -17,11 +17,11 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from forensiq.clock import monotonic, sleep
 from forensiq.model.extent import Extent
@@ -48,8 +48,7 @@ def need_tools(*names: str) -> None:
         pytest.skip(f"not installed: {', '.join(missing)}")
 
 
-@dataclass(frozen=True)
-class LoopDevice:
+class LoopDevice(Struct, frozen=True):
     """A loop device over ``file``; ``partitions`` are the nodes that the kernel made for it."""
 
     path: str
@@ -104,8 +103,7 @@ def loop_device(
         _detach(path)
 
 
-@dataclass(frozen=True)
-class FaultyDevice:
+class FaultyDevice(Struct, frozen=True):
     """A read-only loop device with faults; it can vanish and come back."""
 
     path: str

@@ -38,6 +38,14 @@ def test_a_module_says_what_it_is(module: Path) -> None:
 
 
 @each_module
+def test_values_are_structures(module: Path) -> None:
+    """The standard library's dataclasses are compiled at every start of the program (decision 0210)."""
+    assert not [
+        node for node in ast.walk(parsed(module)) if isinstance(node, ast.ImportFrom) and node.module == "dataclasses"
+    ], f"{module}: use msgspec.Struct"
+
+
+@each_module
 def test_exports_are_complete_and_exist(module: Path) -> None:
     if module.name == "__main__.py":
         return

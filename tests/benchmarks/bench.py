@@ -8,13 +8,14 @@ forensiq; the medians of the ratios count. Results: JSON and Markdown in ``bench
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import platform
 import shutil
 import subprocess
 from pathlib import Path
+
+from msgspec import structs
 
 from tests.benchmarks import look_inside
 from tests.benchmarks.cases import CASES as ACQUISITION
@@ -71,7 +72,7 @@ def _disk_to_disk(work: Path, size: int, rounds: int) -> list[Row]:
 
             # ewfacquire syncs nothing: the time until its files are on the disk is part of the work.
             command = ["sh", "-c", '"$@" && sync', "sh", *contender.command] if sync else contender.command
-            return dataclasses.replace(contender, prepare=prepare, command=command)
+            return structs.replace(contender, prepare=prepare, command=command)
 
         ours = bench.acquire("forensiq", "--block-hash-size", "none", "--no-segment-hash")
         peer = cold(bench.ewfacquire(), sync=True)
@@ -104,7 +105,7 @@ def _report(rows: list[Row], folder: Path) -> None:
     text = "\n".join(["# Benchmark", "", *(f"- {key}: {value}" for key, value in machine.items()), "", *table]) + "\n"
     (folder / "result.md").write_text(text)
     (folder / "result.json").write_text(
-        json.dumps({"machine": machine, "rows": [dataclasses.asdict(row) for row in rows]}, indent=2) + "\n"
+        json.dumps({"machine": machine, "rows": [structs.asdict(row) for row in rows]}, indent=2) + "\n"
     )
     print(text)
 

@@ -9,8 +9,10 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq.model.extent import Extent, merge
 from tests.benchmarks.corpus import build_corpus
@@ -23,8 +25,7 @@ __all__ = ["CASES", "Bench", "Row"]
 MIB = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One line of the result. ``ratio`` is how many times longer the peer took, ``cpu_ratio`` how many times more
     CPU time (sturdier on a busy machine); ``promise`` is what is promised of the first.
 
@@ -44,8 +45,7 @@ class Row:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
+class Bench(Struct, frozen=True):
     """Where the benchmark works: a source of ``size`` bytes, a folder for what is written, and how often."""
 
     source: Path

@@ -9,14 +9,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 __all__ = ["Contender", "Cost", "alternate", "median_ratio", "run"]
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """Wall and CPU (user and system, children included) in seconds, peak memory in bytes, size of what was written."""
 
     wall: float
@@ -25,8 +25,7 @@ class Cost:
     stored: int
 
 
-@dataclass(frozen=True, slots=True)
-class Contender:
+class Contender(Struct, frozen=True):
     """A command to measure.
 
     ``prepare`` runs before each round, untimed; ``stored`` gives the bytes that it wrote; ``codes`` are exit codes of

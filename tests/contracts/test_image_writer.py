@@ -11,11 +11,12 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq.errors import DestinationExistsError
 from forensiq.images.base import ImageWriter
@@ -32,8 +33,7 @@ from tests.support.ewf import IDENTIFIER, METADATA, corpus, digests
 from tests.support.ewf_walk import media
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(Struct, frozen=True):
     """One implementation under test."""
 
     make: Callable[[Path, int], ImageWriter[Any]]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import random
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from forensiq.images.ewf.chunk import Compression
 from forensiq.images.ewf.config import SECTION_CHUNKS, EwfConfig

@@ -7,10 +7,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from fixtures.build import HERE as FIXTURES
 from tests.scenarios.program import Done, forensiq
@@ -18,8 +18,7 @@ from tests.scenarios.program import Done, forensiq
 NOBODY = 65534
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Struct, frozen=True):
     """One sentence: what is given, what must come of it. Paths are below a folder of its own."""
 
     sentence: str

@@ -8,11 +8,11 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from forensiq.errors import DestinationExistsError, ExitCode, ImageFormatError
 from forensiq.images import open_image

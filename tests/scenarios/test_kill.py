@@ -12,11 +12,12 @@ import random
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from forensiq.clock import monotonic, sleep
 from forensiq.images.ewf import config
@@ -37,8 +38,7 @@ BAD = (Extent(700 * 512, 512 * 3), Extent(4000 * 512, 512))
 KINDS = ("e01", "raw", "raw in parts", "clone over old data", "clone to a new file")
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """One acquisition of a kind in a folder of its own, from a drive that has bad sectors or none."""
 
     kind: str

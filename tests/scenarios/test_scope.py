@@ -6,10 +6,10 @@ import errno
 import hashlib
 import json
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from forensiq.model.allocation import Allocation, AllocationClass
 from forensiq.model.extent import Extent
@@ -30,8 +30,7 @@ pytestmark = pytest.mark.slow
 LEFT_OUT = (AllocationClass.FREE, AllocationClass.UNPARTITIONED)
 
 
-@dataclass(frozen=True)
-class Disk:
+class Disk(Struct, frozen=True):
     """A disk whose free space is full of ``old data``."""
 
     path: Path

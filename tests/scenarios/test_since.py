@@ -8,10 +8,10 @@ import random
 import shutil
 import subprocess
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from forensiq.procedures.acquire import acquire
 from forensiq.procedures.acquire_request import AcquireRequest
@@ -25,8 +25,7 @@ BLOCKS = ("--block-hash-size", "256KiB")
 needs_qemu = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
 
 
-@dataclass
-class Chain:
+class Chain(Struct):
     """A drive that was acquired in full, then changed and acquired again, twice."""
 
     folder: Path

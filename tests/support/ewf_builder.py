@@ -7,8 +7,9 @@ import random
 import zlib
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from forensiq.images.ewf.header import build_header, build_header2
 from forensiq.images.ewf.layout import (
@@ -44,8 +45,7 @@ def mixed_media(size: int, seed: int = 1) -> bytes:
     return b"".join(pieces)[:size]
 
 
-@dataclass
-class EwfBuilder:
+class EwfBuilder(Struct):
     """A description of an image; :meth:`write` makes its files."""
 
     media: bytes

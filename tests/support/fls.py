@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 __all__ = ["FlsEntry", "fls", "mmls"]
 
 _LINE = re.compile(r"^(?:\+* )?(\S)/(\S) (\* )?(\d+)(?:-(\d+-\d+))?(\(realloc\))?:\t(.*)$")
 
 
-@dataclass(frozen=True, order=True)
-class FlsEntry:
+class FlsEntry(Struct, frozen=True, order=True):
     """One line of ``fls -r -p``."""
 
     path: str

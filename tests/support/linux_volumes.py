@@ -9,10 +9,10 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 __all__ = ["KernelEntry", "kernel_entries", "mounted", "needs_kernel", "populate"]
 
@@ -87,8 +87,7 @@ def populate(top: Path, seed: bytes = b"seed") -> None:
         file.write(b"data")
 
 
-@dataclass(frozen=True)
-class KernelEntry:
+class KernelEntry(Struct, frozen=True):
     """What the kernel says of a file. Times in nanoseconds."""
 
     inode: int

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import threading
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from forensiq.acquisition.pipeline import ResumePoint, run_pipeline
 from forensiq.acquisition.plan import AcquisitionPlan, plan_acquisition
@@ -27,7 +27,7 @@ BATCH = 64 << 10
 def plan_for(source: Any, **changes: Any) -> AcquisitionPlan:
     fixed = {key: changes.pop(key) for key in ("batch_size", "buffers", "watch_s") if key in changes}
     options: dict[str, Any] = {"chunk_size": 4096, "pad_last_sector": False, "block_hash_size": 128 << 10, **changes}
-    return dataclasses.replace(plan_acquisition(source, **options), **{"batch_size": BATCH, **fixed})
+    return structs.replace(plan_acquisition(source, **options), **{"batch_size": BATCH, **fixed})
 
 
 def run(plan: AcquisitionPlan, source: Any, *writers: MemoryWriter, **options: Any) -> PipelineResult:
@@ -45,7 +45,7 @@ def test_everything_arrives_in_order_and_is_digested(size: int, readers: int) ->
     source = MemorySource(data, parallel_reads=readers)
     writer = MemoryWriter()
     progress = Progress(0)
-    result = run(dataclasses.replace(plan_for(source, workers=3), readers=readers), source, writer, progress=progress)
+    result = run(structs.replace(plan_for(source, workers=3), readers=readers), source, writer, progress=progress)
     assert result.complete
     assert result.failure is None
     assert bytes(writer.stored) == data

@@ -5,17 +5,17 @@ import json
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 import pytest
+from msgspec import Struct, field
+from msgspec.structs import replace
 from rich.console import Console
 
 from forensiq.cli.progress_view import progress_json, progress_line, watch
 from forensiq.cli.rate_meter import RateMeter
 
 
-@dataclass(frozen=True)
-class Moment:
+class Moment(Struct, frozen=True):
     phase: str = "acquire"
     total: int = 1_000_000_000
     done: int = 0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from forensiq.devices.identity import identity_of
 from forensiq.devices.inventory import list_devices
@@ -23,7 +23,7 @@ def tree(tmp_path: Path) -> Tree:
 
 
 def _every_gap_has_a_reason(identity: SourceIdentity) -> None:
-    gaps = {field.name for field in dataclasses.fields(identity) if getattr(identity, field.name) is None}
+    gaps = {field.name for field in structs.fields(identity) if getattr(identity, field.name) is None}
     assert gaps == set(identity.unavailable)
     assert all(
         reason.split(":")[0] in ("not applicable", "not available", "unreadable")

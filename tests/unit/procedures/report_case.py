@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from forensiq.custody.signing import SoftwareKey, create_key, public_pem
 from forensiq.model.image import Segment

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from forensiq.procedures import acquire as procedure
 from forensiq.procedures.acquire_job import AcquisitionJob
@@ -86,7 +86,7 @@ def test_an_acquisition_records_its_rate(tmp_path: Path, monkeypatch: pytest.Mon
         received: Callable[[], Evidence] | None = None,
     ) -> tuple[Evidence, AcquisitionJob]:
         evidence, job = prepare(request, stack, holding, received)
-        return evidence, dataclasses.replace(job, plan=dataclasses.replace(job.plan, watch_s=0.0))
+        return evidence, structs.replace(job, plan=structs.replace(job.plan, watch_s=0.0))
 
     prepare = procedure.prepare
     monkeypatch.setattr(procedure, "prepare", often)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from forensiq.errors import ExitCode, ImageFormatError, Interrupted
 from forensiq.model.finding import Cause
@@ -221,7 +221,7 @@ def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
 def test_info_tells_without_reading(tmp_path: Path) -> None:
     paths = EwfBuilder(MEDIA, unreadable=[(3, 2)], tables_per_segment=4).write(tmp_path / "x")
     about = inspect_image(paths[0])
-    assert dataclasses.replace(about.metadata, other={}) == METADATA
+    assert structs.replace(about.metadata, other={}) == METADATA
     assert (about.format, about.size, about.complete, len(about.segments)) == ("e01", len(MEDIA), True, len(paths))
     assert [(each.first_lba, each.sectors) for each in about.acquisition_errors] == [(3, 2)]
     paths[-1].unlink()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from forensiq.model.case import Authority, Case, EvidenceItem, Examiner
 from forensiq.model.report import ReportPackage

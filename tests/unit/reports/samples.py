@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from forensiq.model.case import Authority, Case, EvidenceItem, Examiner
 from forensiq.model.digest import DigestSet, HashAlgorithm
@@ -83,7 +83,7 @@ def verification(**changes: object) -> VerificationRecord:
         read_back=True,
         tool=TOOL,
     )
-    return replace(record, **changes)  # type: ignore[arg-type]
+    return replace(record, **changes)
 
 
 def acquisition(**changes: object) -> AcquisitionRecord:
@@ -163,7 +163,7 @@ def acquisition(**changes: object) -> AcquisitionRecord:
         findings=(Finding(Severity.WARNING, Cause.NOTE, "source.usb.bridge", "hidden areas could not be looked for"),),
         notes=("clicking noise from 11:00 on",),
     )
-    return replace(record, **changes)  # type: ignore[arg-type]
+    return replace(record, **changes)
 
 
 def damaged() -> VerificationRecord:
@@ -258,7 +258,7 @@ def case_report(**changes: object) -> CaseReport:
         signer="A. Lee, certificate self-signed: shows integrity, not identity",
         seal_code=None,
     )
-    return replace(report, **changes)  # type: ignore[arg-type]
+    return replace(report, **changes)
 
 
 def transfer(**changes: object) -> TransferRecord:
@@ -287,7 +287,7 @@ def transfer(**changes: object) -> TransferRecord:
         released_fingerprint="fe" * 32,
         ledger_head=LedgerHead(6, 6, "06" * 32),
     )
-    return replace(record, **changes)  # type: ignore[arg-type]
+    return replace(record, **changes)
 
 
 def package(**changes: object) -> ReportPackage:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from forensiq.errors import RecordFormatError
 from forensiq.model.ledger import CountersignatureFacts, LedgerHead, SealFacts, TimestampFacts

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from forensiq.model.image import ImageMetadata
 from forensiq.model.records import AcquiredRange, AcquisitionRecord, MapFacts, UnreadableRange, VerificationRecord

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import struct
 import tracemalloc
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from forensiq.errors import ForensiqError
 from forensiq.images.ewf.files import SegmentFiles
@@ -27,8 +27,7 @@ CHUNK = 4096
 MEDIA = mixed_media(20 * CHUNK + 1024)
 
 
-@dataclasses.dataclass(frozen=True)
-class Content:
+class Content(Struct, frozen=True):
     """Everything that an image gives: it must not change unseen."""
 
     media: bytes

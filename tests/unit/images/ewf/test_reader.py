@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from forensiq.errors import ImageDamageError, ImageFormatError, MissingSegmentError
 from forensiq.images import open_image

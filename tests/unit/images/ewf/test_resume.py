@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from forensiq.errors import DestinationExistsError, DestinationFullError, ForensiqError, ImageDamageError
 from forensiq.images.ewf.chunk import Compression
@@ -224,7 +224,7 @@ def test_a_full_destination_is_resumed_here_or_elsewhere(tmp_path: Path, room: i
 
 def test_a_spilled_image_is_resumed_from_both_folders(tmp_path: Path) -> None:
     first, second = tmp_path / "one", tmp_path / "two"
-    config = dataclasses.replace(settings(first, 250_000), compression=Compression.NONE)
+    config = structs.replace(settings(first, 250_000), compression=Compression.NONE)
     writer = EwfWriter(config, calls=LimitedDisk({first: 900_000}, errno.ENOSPC), spill=lambda *_: second)
     writer.begin()
     feed(writer, DATA[: 25 * 32768], chunks=2)

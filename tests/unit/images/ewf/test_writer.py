@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import hashlib
 import struct
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from forensiq.errors import (
     DestinationError,
@@ -348,9 +348,7 @@ def test_reckoning_of_huge_media_is_cheap(size: int) -> None:
 
 
 def test_a_cut_field_is_told(tmp_path: Path) -> None:
-    manifest = write_image(
-        tmp_path / "x", DATA[:512], metadata=dataclasses.replace(METADATA, software="forensiq 0.1.0")
-    )
+    manifest = write_image(tmp_path / "x", DATA[:512], metadata=structs.replace(METADATA, software="forensiq 0.1.0"))
     assert [finding.code for finding in manifest.findings] == ["ewf.header.truncated"]
 
 
@@ -448,7 +446,7 @@ def test_our_own_reader_finds_nothing_wrong(tmp_path: Path) -> None:
         assert [*image.findings(), *image.check_structure()] == []
         assert tuple(image.acquisition_errors) == unreadable
         assert image.stored_digests == digests(DATA, (HashAlgorithm.MD5, HashAlgorithm.SHA1))
-        assert image.metadata == dataclasses.replace(METADATA, notes="two lines of notes", other=image.metadata.other)
+        assert image.metadata == structs.replace(METADATA, notes="two lines of notes", other=image.metadata.other)
         assert [segment.media for segment in image.segments] == [segment.media for segment in manifest.segments]
 
 
