@@ -23,9 +23,7 @@ __all__ = ["clock_facts", "code_digest", "destination_facts", "nearest_folder", 
 
 _LIBRARIES = (
     "libewf-python", "pytsk3", "click", "rich", "cryptography", "isal", "cramjam", "lzfse", "blake3", "mfusepy",
-    "msgspec",
-    "tomlkit",
-    "rfc3161-client", "segno", "typst", "pyHanko", "yara-x", "libfsapfs-python",
+    "msgspec", "tomlkit", "rfc3161-client", "segno", "typst", "pyHanko", "yara-x", "libfsapfs-python",
 )  # fmt: skip
 _STA_UNSYNC = 0x0040
 _TIME_ERROR = 5
