@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from forensiq.cli.case_view import show_event
+from forensiq.cli.case_view import finish_first, show_event
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.cli.signing_options import key_choice, signing_options
@@ -35,5 +35,6 @@ def command(
 ) -> None:
     """Copy a photo or a document into the case and bind it by its digest."""
     choice = key_choice(key, passphrase_fd)
+    finish_first(run, folder, choice)
     event = add_attachment(folder, file, item=item, caption=caption, actor=actor, key=choice)
     show_event(run, event, f"Attached {visible(file.name)}")

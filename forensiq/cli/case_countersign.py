@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from forensiq.cli.case_view import show_seal
+from forensiq.cli.case_view import finish_first, show_seal
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.cli.signing_options import key_choice, signing_options
@@ -29,6 +29,7 @@ def command(
     """Check everything, then sign a seal as somebody else than the one who sealed."""
     choice = opened(key_choice(key, passphrase_fd), personal=True)
     progress = Progress(0)
+    finish_first(run, folder, choice)
     with run.stoppable() as stop, run.watch(progress):
         seal = countersign_seal(
             folder, number=number, role=role, statement=statement, key=choice, progress=progress, stop=stop

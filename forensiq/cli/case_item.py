@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from forensiq.cli.case_view import show_event
+from forensiq.cli.case_view import finish_first, show_event
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.cli.signing_options import key_choice, signing_options
@@ -58,5 +58,7 @@ def command(
         condition=condition,
         location=location,
     )
-    event = add_evidence_item(folder, item, actor=actor, key=key_choice(key, passphrase_fd))
+    choice = key_choice(key, passphrase_fd)
+    finish_first(run, folder, choice)
+    event = add_evidence_item(folder, item, actor=actor, key=choice)
     show_event(run, event, f"Item {visible(identifier)} added")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from forensiq.cli.case_view import show_transfer
+from forensiq.cli.case_view import finish_first, show_transfer
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.cli.signing_options import key_choice, signing_options
@@ -42,6 +42,7 @@ def command(
     """
     choice = opened(key_choice(key, passphrase_fd), personal=True)
     progress = Progress(0)
+    finish_first(run, folder, choice)
     with run.stoppable() as stop, run.watch(progress):
         record = receive_item(
             folder,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from forensiq.cli.case_view import show_seal
+from forensiq.cli.case_view import finish_first, show_seal
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.cli.signing_options import key_choice, signing_options
@@ -23,6 +23,7 @@ __all__ = ["command"]
 def command(run: Run, folder: Path, key: Path | None, passphrase_fd: int | None) -> None:
     """Check everything, then seal it: a signed list of every file, and a short code for the paper form."""
     choice, progress = opened(key_choice(key, passphrase_fd), personal=True), Progress(0)
+    finish_first(run, folder, choice)
     with run.stoppable() as stop, run.watch(progress):
         seal = seal_case(folder, key=choice, progress=progress, stop=stop)
     if run.json:

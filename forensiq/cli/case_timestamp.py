@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from forensiq.cli.case_view import finish_first
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.cli.signing_options import key_choice, signing_options
@@ -35,6 +36,8 @@ def command(
     passphrase_fd: int | None,
 ) -> None:
     """Add a time stamp to a seal, from an authority on the network or in two steps without."""
+    choice = key_choice(key, passphrase_fd)
+    finish_first(run, folder, choice)
     done = timestamp_seal(
         folder,
         number=number,
@@ -42,7 +45,7 @@ def command(
         request_out=request_out,
         response=response,
         roots=roots,
-        key=key_choice(key, passphrase_fd),
+        key=choice,
     )
     if run.json:
         run.result(done)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from forensiq.cli.case_view import show_transfer
+from forensiq.cli.case_view import finish_first, show_transfer
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.cli.signing_options import key_choice, signing_options
@@ -61,6 +61,7 @@ def command(
     """
     said = HandOver(to, purpose, authority, location, seal_out, seal_in, condition, notes)
     choice, progress = opened(key_choice(key, passphrase_fd)), Progress(0)
+    finish_first(run, folder, choice)
     with run.stoppable() as stop, run.watch(progress):
         record = transfer_item(
             folder,

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from pathlib import Path
 
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, exact_size, visible
 from forensiq.model.finding import Finding, Severity
 from forensiq.model.ledger import SealFacts, TransferRecord
 from forensiq.procedures.case import CaseEvent
+from forensiq.procedures.case_commit import finish_interrupted
+from forensiq.procedures.keys import KeyChoice
 
-__all__ = ["show_event", "show_findings", "show_seal", "show_transfer"]
+__all__ = ["finish_first", "show_event", "show_findings", "show_seal", "show_transfer"]
 
 _FIELD_MISSING = "case.field_missing"
+
+
+def finish_first(run: Run, folder: Path, key: KeyChoice) -> None:
+    """Finish, or set aside, what an interrupted step has left in the case, and say so."""
+    found = finish_interrupted(folder, key)
+    if found.placed:
+        files = count(len(found.placed), "file")
+        run.warn(f"an earlier step was interrupted at its end; it is finished now: {files} put in their place")
+    if found.set_aside:
+        files = count(len(found.set_aside), "file")
+        run.warn(f"an earlier step was interrupted before it happened: {files} kept in {folder / 'set-aside'}")
 
 
 def show_event(run: Run, event: CaseEvent, done: str) -> None:

@@ -11,7 +11,9 @@
     ├── attachments/            photos and documents, bound by digest
     ├── transfers/0001.json     hand-overs
     ├── reports/
-    └── seals/0001/             manifest, signature, public key, time stamp, countersignatures
+    ├── seals/0001/             manifest, signature, public key, time stamp, countersignatures
+    ├── staged/                 only while something is written: files that wait for their event (staging.py)
+    └── set-aside/              files of steps that a crash ended before they were written into the ledger
 
 Everything in it may have been put there by somebody else: links are never followed, names never trusted.
 """
@@ -93,7 +95,7 @@ class CaseFolder:
 
     def walk(self) -> Iterator[FoundFile]:
         """Yield everything in the folder that is not a folder, in the order of names, without following links."""
-        yield from _walk(os.fspath(self.root), "")
+        yield from _walk(os.fspath(self.root))
 
 
 class open_plain:  # noqa: N801  (a context manager that reads like a function)
@@ -175,19 +177,34 @@ def inside(root: Path, relative: str) -> Path:
     return path / parts[-1]
 
 
-def _walk(folder: str, prefix: str) -> Iterator[FoundFile]:
+def _walk(root: str) -> Iterator[FoundFile]:
+    # A list, not recursion: folders in somebody else's case may be nested deeper than Python's stack.
+    waiting = [("", "")]
+    while waiting:
+        path, kind = waiting.pop()
+        if kind:
+            yield FoundFile(key_of_path(path), kind, _size(root, path) if kind == "file" else 0)
+            continue
+        folder = os.path.join(root, path)
+        try:
+            with os.scandir(folder) as entries:
+                names = sorted(entries, key=lambda entry: entry.name, reverse=True)
+        except OSError as error:
+            raise CustodyError(f"{folder} cannot be listed: {error.strerror}", path=folder) from error
+        waiting += [(f"{path}/{entry.name}" if path else entry.name, _kind(entry)) for entry in names]
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """Return what a name is, ``""`` for a folder."""
+    if entry.is_symlink():
+        return "link"
+    if entry.is_dir(follow_symlinks=False):
+        return ""
+    return "file" if entry.is_file(follow_symlinks=False) else "special"
+
+
+def _size(root: str, path: str) -> int:
     try:
-        with os.scandir(folder) as entries:
-            names = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        raise CustodyError(f"{folder} cannot be listed: {error.strerror}", path=folder) from error
-    for entry in names:
-        path = prefix + entry.name
-        if entry.is_symlink():
-            yield FoundFile(key_of_path(path), "link", 0)
-        elif entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, path + "/")
-        elif entry.is_file(follow_symlinks=False):
-            yield FoundFile(key_of_path(path), "file", entry.stat(follow_symlinks=False).st_size)
-        else:
-            yield FoundFile(key_of_path(path), "special", 0)
+        return os.lstat(os.path.join(root, path)).st_size
+    except OSError:
+        return 0  # gone since it was listed; whoever opens it will say so

@@ -39,6 +39,12 @@ MAX_LINE = 16 * 1024 * 1024
 """Longest line in bytes that is written or read; longer ones are refused before they are held in memory."""
 
 _FIELDS = frozenset(LedgerEntry.__struct_fields__) - {"hash"}
+_KINDS: tuple[tuple[str, type, str], ...] = (
+    *((name, int, "integer") for name in ("seq", "monotonic_us")),
+    *((name, str, "text") for name in ("utc", "boot", "actor", "action")),
+    *((name, dict, "object") for name in ("parameters", "result", "digests")),
+)
+_HEXADECIMAL = (("previous", 64), ("key", 64), ("signature", 128))
 _BLOCK = 64 * 1024
 _HEX = re.compile("[0-9a-f]*").fullmatch
 
@@ -59,22 +65,16 @@ def parse_line(line: bytes) -> LedgerEntry:
     value = decode(line)
     if not isinstance(value, dict) or value.keys() != _FIELDS:
         raise NotCanonicalError("not a ledger entry: other fields than an entry has")
-    for name in ("seq", "monotonic_us"):
-        if not isinstance(value[name], int) or isinstance(value[name], bool):
-            raise NotCanonicalError(f"not a ledger entry: {name} is no integer")
-    offset = value["clock_offset_us"]
-    if offset is not None and (not isinstance(offset, int) or isinstance(offset, bool)):
+    for name, kind, what in _KINDS:
+        # The very type: a bool is an int to isinstance, and JSON's true is no number.
+        if type(value[name]) is not kind:
+            raise NotCanonicalError(f"not a ledger entry: {name} is no {what}")
+    if type(value["clock_offset_us"]) not in (int, type(None)):
         raise NotCanonicalError("not a ledger entry: clock_offset_us is no integer")
-    for name in ("utc", "boot", "actor", "action"):
-        if not isinstance(value[name], str):
-            raise NotCanonicalError(f"not a ledger entry: {name} is no text")
-    for name in ("parameters", "result", "digests"):
-        if not isinstance(value[name], dict):
-            raise NotCanonicalError(f"not a ledger entry: {name} is no object")
     for digest in value["digests"].values():  # type: ignore[union-attr]
         if not _is_hex(digest, 64):
             raise NotCanonicalError("not a ledger entry: a digest is no SHA-256")
-    for name, length in (("previous", 64), ("key", 64), ("signature", 128)):
+    for name, length in _HEXADECIMAL:
         if not _is_hex(value[name], length):
             raise NotCanonicalError(f"not a ledger entry: {name} is not {length} hexadecimal digits")
     return LedgerEntry(**value, hash=hashlib.sha256(line).hexdigest())  # type: ignore[arg-type]
@@ -157,6 +157,21 @@ class Ledger:
                 offset += len(line)
                 if not line.endswith(b"\n"):
                     return
+
+    def bindings(self, path: str, *, most: int = 1) -> list[tuple[str, int]]:
+        """Return digest and ``seq`` of the entries that bind ``path``, the newest first, at most ``most``.
+
+        Searches the bytes from the end; only entries whose own signature holds count. The chain is not checked.
+        """
+        wanted, result = encode(path) + b":", list[tuple[str, int]]()
+        with self._locked(write=False) as handle:
+            end = os.fstat(handle).st_size
+            while len(result) < most and (found := _last(handle, wanted, end)) >= 0:
+                start = end = _line_start(handle, found)
+                entry = self._valid(_line_at(handle, start))
+                if entry is not None and path in entry.digests:
+                    result.append((entry.digests[path], entry.seq))
+        return result
 
     @contextmanager
     def _locked(self, *, write: bool = True) -> Iterator[int]:
@@ -277,6 +292,26 @@ def _key_event(event: Event, last: LedgerEntry, signer: Signer) -> Event:
         "to_name": signer.public.name,
     }
     return Event(event.actor, "signer_changed", facts)
+
+
+def _last(handle: int, wanted: bytes, end: int) -> int:
+    """Return where ``wanted`` last begins before ``end``, -1 if it does not, a block at a time."""
+    at = end
+    while at > 0:
+        start = max(0, at - _BLOCK)
+        found = os.pread(handle, min(at + len(wanted) - 1, end) - start, start).rfind(wanted)
+        if found >= 0:
+            return start + found
+        at = start
+    return -1
+
+
+def _line_at(handle: int, start: int) -> bytes:
+    """Return the line that begins at ``start``, without newline, as far as a line may be long."""
+    line = b""
+    while len(line) <= MAX_LINE and b"\n" not in line and (piece := os.pread(handle, _BLOCK, start + len(line))):
+        line += piece
+    return line.partition(b"\n")[0]
 
 
 def _line_start(handle: int, end: int) -> int:

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from forensiq.custody.audit import ledger_finding
 from forensiq.custody.case_folder import CaseFolder, FoundFile, hash_file
+from forensiq.custody.staging import LOCK, SET_ASIDE, STAGED
 from forensiq.errors import CustodyError
 from forensiq.model.finding import Cause, Finding, Severity
 from forensiq.model.ledger import FileDigest, LedgerEntry
@@ -16,15 +17,21 @@ __all__ = ["Bindings", "PackageState", "compare_files", "image_or_custody", "is_
 
 _WORKING_PAPERS = frozenset({"checklist.md"})
 _MADE = ("acquire.finished", "clone.finished", "convert.finished")
+_REPORTED = "report.finished"
+_NEXT = "the next command that writes files into the case finishes it or sets it aside"
 _COMPANIONS = (".record.json", ".log.txt", ".map", ".blocks.csv", ".verification.json")
 
 
 class PackageState(Struct, frozen=True):
-    """Every file that could be hashed, by path; what is no file; what could not be read (path → why)."""
+    """Every file that could be hashed, by path; what is no file; what could not be read (path → why).
+
+    ``staged`` has the files that wait for their place, by the path that they are to have.
+    """
 
     files: Mapping[str, FileDigest]
     others: tuple[FoundFile, ...]
     unreadable: Mapping[str, str]
+    staged: Mapping[str, FileDigest] = field(default_factory=dict)
 
 
 class Bindings(Struct):
@@ -64,16 +71,21 @@ def read_package(
     files: dict[str, FileDigest] = {}
     others: list[FoundFile] = []
     unreadable: dict[str, str] = {}
-    left_out = {"ledger.jsonl", *skip}
+    staged: dict[str, FileDigest] = {}
+    left_out = {"ledger.jsonl", f"{STAGED}/{LOCK}", *skip}
     for found in folder.walk():
         if found.kind != "file":
             others.append(found)
         elif found.key not in left_out:
             try:
-                files[found.key] = hash_file(folder.root, found.key, advance)
+                digest = hash_file(folder.root, found.key, advance)
+                if found.key.startswith(f"{STAGED}/"):
+                    staged[found.key.removeprefix(f"{STAGED}/")] = digest
+                else:
+                    files[found.key] = digest
             except CustodyError as error:
                 unreadable[found.key] = error.message
-    return PackageState(files, tuple(others), unreadable)
+    return PackageState(files, tuple(others), unreadable, staged)
 
 
 def compare_files(state: PackageState, bindings: Mapping[str, tuple[str, int]]) -> list[Finding]:
@@ -85,10 +97,17 @@ def compare_files(state: PackageState, bindings: Mapping[str, tuple[str, int]]) 
         ledger_finding("file.not_regular", f"a {found.kind} where only files belong; it was not followed", found.key)
         for found in state.others
     ]
+    waiting = dict(state.staged)
     for path, (digest, seq) in sorted(bindings.items()):
         found = state.files.get(path)
         where = f"ledger entry {seq}"
-        if path in state.unreadable:
+        if (found is None or found.sha256 != digest) and _waits(state, path, digest):
+            text = (
+                f"the file that {where} speaks of is whole and waits for its place: the step was interrupted; {_NEXT}"
+            )
+            result.append(ledger_finding("file.not_in_place", text, path, severity=Severity.WARNING))
+            del waiting[path]
+        elif path in state.unreadable:
             result.append(
                 _about(path, "unreadable", f"the file cannot be read: {state.unreadable[path]}", digest, None)
             )
@@ -100,7 +119,18 @@ def compare_files(state: PackageState, bindings: Mapping[str, tuple[str, int]]) 
     for path in sorted((state.files.keys() | state.unreadable.keys()) - bindings.keys() - _WORKING_PAPERS):
         text = "the ledger does not know this file: nothing says what it was, or who put it here"
         result.append(ledger_finding("file.unrecorded", text, path, severity=Severity.WARNING))
+    if waiting:
+        files = "1 file waits" if len(waiting) == 1 else f"{len(waiting)} files wait"
+        text = f"a step is under way, or was interrupted before it was in the ledger: {files} in {STAGED}/; {_NEXT}"
+        names = ", ".join(sorted(waiting)[:5])
+        result.append(ledger_finding("case.unfinished_step", text, names, severity=Severity.WARNING))
     return _replaced(result)
+
+
+def _waits(state: PackageState, path: str, digest: str) -> bool:
+    """Say whether a file that is not in its place waits for it; those of images never do."""
+    found = state.staged.get(path)
+    return found is not None and found.sha256 == digest and not is_image_file(path) and path not in state.unreadable
 
 
 def image_or_custody(path: str, code: str, message: str, expected: str | None, found: str | None) -> Finding:
@@ -115,14 +145,16 @@ def image_or_custody(path: str, code: str, message: str, expected: str | None, f
 def _settles(path: str, action: str) -> bool:
     """Say whether ``action`` gives a file its last digest: nothing that this program does changes the file later."""
     if path.startswith("evidence/"):
-        return action.startswith(_MADE) and (is_image_file(path) or path.endswith(".record.json"))
-    return path.startswith(("transfers/", "seals/")) or (path.startswith("attachments/") and action == "attached")
+        return action.startswith(_MADE) and not path.endswith(".verification.json")
+    once = path.startswith(("transfers/", "seals/", f"{SET_ASIDE}/")) or action == _REPORTED
+    return once or (path.startswith("attachments/") and action == "attached")
 
 
 def _rebound(path: str, settled: tuple[str, int, str], digest: str, entry: LedgerEntry) -> Finding:
     before, seq, key = settled
     kind = "image" if is_image_file(path) else "file"
-    if path.startswith("evidence/") and entry.action.startswith(_MADE) and entry.key == key:
+    anew = entry.action.startswith(_MADE) if path.startswith("evidence/") else entry.action == _REPORTED
+    if anew and entry.key == key:
         text = f"ledger entry {entry.seq} gives the file another digest than entry {seq}: the same key made it anew"
         severity = Severity.WARNING
     else:

@@ -9,6 +9,7 @@ picture are those of the manifest; (8) time stamp; (9) countersignatures.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,11 +45,13 @@ class SealContext(Struct, frozen=True):
 
 
 def seal_numbers(folder: CaseFolder) -> list[str]:
-    """Return the numbers of the seals, oldest first."""
+    """Return the numbers of the seals, oldest first: folders with a manifest, which comes into them last."""
     try:
-        return sorted(each.name for each in folder.seals.iterdir() if each.is_dir() and not each.is_symlink())
+        found = [each for each in folder.seals.iterdir() if each.is_dir() and not each.is_symlink()]
     except OSError:
         return []
+    names = [each.name for each in found if os.path.lexists(each / MANIFEST)]
+    return sorted(names, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
 
 
 def check_seal(number: str, context: SealContext) -> tuple[SealFacts | None, list[Finding]]:

@@ -4,9 +4,10 @@
     python3 -I verify_seal.py [CASE_FOLDER] [--seal NUMBER] [--code SEAL-CODE] [--ca TSA-ROOTS.pem]
 
 Checks: the manifest's signature; every file it lists; the ledger's chain, its sealed part, and the signature of each
-line written since; files that the ledger binds since; countersignatures; with --ca, the time stamp. Exit code 0 if all
-holds, 5 if not, 2 for wrong use. Whoever could change the case could change this program too: take it from somewhere
-you trust, or compare its digest.
+line written since; files that the ledger binds since, and that no line gives another digest to what was written once
+and for all; countersignatures; with --ca, the time stamp. Keys that signed since the seal are listed. Exit code 0 if
+all holds, 5 if not, 2 for wrong use. Whoever could change the case could change this program too: take it from
+somewhere you trust, or compare its digest.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 __all__ = ["main"]
 
 _SPKI = bytes.fromhex("302a300506032b6570032100")  # RFC 8410: Ed25519, then 32 bytes
+_ONCE = ("attachments/", "transfers/", "seals/", "set-aside/")  # nothing there is ever written anew
 _problems: list[str] = []
 
 
@@ -101,10 +103,17 @@ def _place_of(root: str, path: str) -> str:
     return place
 
 
+def _md5() -> Any:
+    try:
+        return hashlib.new("md5", usedforsecurity=False)  # else refused where only FIPS algorithms are allowed
+    except TypeError:
+        return hashlib.new("md5")  # Python 3.8
+
+
 def _check_file(root: str, path: str, sha256: str, size: int | None = None, md5: str | None = None) -> None:
     try:
         place, total = _place_of(root, path), 0
-        digests = [hashlib.sha256(), hashlib.new("md5")]
+        digests = [hashlib.sha256(), _md5()]
         with open(place, "rb") as file:
             for piece in iter(lambda: file.read(1 << 20), b""):
                 total += len(piece)
@@ -117,9 +126,13 @@ def _check_file(root: str, path: str, sha256: str, size: int | None = None, md5:
         _problem("file " + path + " was changed")
 
 
-def _check_ledger(root: str, sealed: Any) -> dict[str, tuple[str, int]]:
-    """Check chain and sealed part; check the signature of later lines; return the files that the ledger binds."""
+def _check_ledger(root: str, sealed: Any) -> tuple[dict[str, tuple[str, int]], dict[str, list[int]]]:
+    """Check chain and sealed part; check the signature of later lines.
+
+    Return the files that the ledger binds, and the lines behind the seal by the key that signed them.
+    """
     bound: dict[str, tuple[str, int]] = {}
+    since: dict[str, list[int]] = {}
     previous, digest, offset, number = "0" * 64, hashlib.sha256(), 0, 0
     with open(os.path.join(root, "ledger.jsonl"), "rb") as file:
         for line in iter(lambda: file.readline(1 << 24), b""):
@@ -138,6 +151,10 @@ def _check_ledger(root: str, sealed: Any) -> dict[str, tuple[str, int]]:
                     signed = {name: entry[name] for name in entry if name != "signature"}
                     if not _signature_holds(entry["key"], bytes.fromhex(entry["signature"]), _canonical(signed)):
                         _problem(where + " was changed after it was signed")
+                    since.setdefault(entry["key"], []).append(number)
+                for path, sha256 in entry["digests"].items():
+                    if path.startswith(_ONCE) and bound.get(path, (sha256, 0))[0] != sha256:
+                        _problem(where + " gives " + path + " another digest than line " + str(bound[path][1]))
                 bound.update({path: (sha256, number) for path, sha256 in entry["digests"].items()})
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 _problem(where + " is no entry: " + str(error))
@@ -146,26 +163,31 @@ def _check_ledger(root: str, sealed: Any) -> dict[str, tuple[str, int]]:
                 _problem("the ledger's head is not the sealed one")
     if offset < sealed["bytes"] or digest.hexdigest() != sealed["sha256"]:
         _problem("the ledger does not begin with what was sealed")
-    return bound
+    return bound, since
 
 
 def _check_manifest(root: str, folder: str, manifest: Any, data: bytes) -> bytes:
     signature, key = _read(os.path.join(folder, "manifest.sig")), manifest["signer"]["public_key"]
     if _read(os.path.join(folder, "signer.pem")) != _pem(key).encode() or not _signature_holds(key, signature, data):
         _problem("the manifest's signature does not hold")
-    bound = _check_ledger(root, manifest["ledger"])
+    bound, since = _check_ledger(root, manifest["ledger"])
+    for other in sorted(since):
+        lines = ", ".join(map(str, since[other][:5])) + (" ..." if len(since[other]) > 5 else "")
+        whose = "the key of the seal" if other == key else "ANOTHER KEY than the seal's"
+        print("note    ledger line " + lines + " behind the seal signed with " + whose + ": " + _fingerprint(other))
     listed = set()
     for each in manifest["files"]:
         listed.add(each["path"])
         later = bound.get(each["path"], ("", 0))
         if later[1] > manifest["ledger"]["seq"] and not each["path"].startswith("evidence/"):
-            print("note    " + ascii(each["path"])[1:-1] + " was changed after the seal, the ledger says")
+            said = " was changed after the seal, ledger line " + str(later[1]) + " says"
+            print("note    " + ascii(each["path"])[1:-1] + said)
         else:
             _check_file(root, each["path"], each["sha256"], each["size"], each["md5"])
     for path, (sha256, number) in bound.items():
         if number > manifest["ledger"]["seq"]:
             _check_file(root, path, sha256)
-    for base, folders, names in os.walk(root):
+    for base, folders, names in os.walk(root, onerror=lambda error: _problem("cannot be listed: " + str(error))):
         for name in names + [each for each in folders if os.path.islink(os.path.join(base, each))]:
             path = os.path.relpath(os.path.join(base, name), root).replace(os.sep, "/")
             if os.path.islink(os.path.join(base, name)):
@@ -221,7 +243,8 @@ def main() -> int:
         data = _read(os.path.join(folder, "manifest.json"))
         manifest = _strict(data)
         text = base64.b32encode(hashlib.sha256(data).digest()[:20]).decode()
-        if given.code and "".join(filter(str.isalnum, given.code.upper())) != text:
+        code = (given.code or "").upper().replace("0", "O").replace("1", "I").replace("8", "B")
+        if given.code and "".join(filter(str.isalnum, code)) != text:
             _problem("the seal code is not the one you gave")
         _check_countersignatures(folder, data, _check_manifest(given.case, folder, manifest, data))
         if given.ca:

@@ -24,10 +24,11 @@ from forensiq.model.case import Attachment, Case, CaseTemplate, EvidenceItem
 from forensiq.model.finding import Finding
 from forensiq.model.jsonable import Json, to_json
 from forensiq.model.ledger import LedgerEntry, LedgerHead
-from forensiq.procedures.case_items import add_item, change_case_file
+from forensiq.procedures.case_commit import commit, finish_interrupted
+from forensiq.procedures.case_items import add_item, bound_case_text
 from forensiq.procedures.case_ledger import acting_user, append_event, case_identity
 from forensiq.procedures.keys import KeyChoice, open_signer
-from forensiq.streams.durable import destination_error, sync_folder, write_durably
+from forensiq.streams.durable import destination_error, write_durably
 
 __all__ = [
     "CaseEvent",
@@ -172,6 +173,7 @@ def add_evidence_item(
     root: Path, item: EvidenceItem, *, actor: str | None = None, key: KeyChoice | None = None
 ) -> CaseEvent:
     """Add an exhibit to the case."""
+    finish_interrupted(root, key)
     folder, who = _open(root, actor)
     if item.identifier.casefold() in (each.identifier.casefold() for each in folder.read_case().items):
         raise UsageError(f"the case has an item {item.identifier!r} already", hint="edit case.toml, then: case amend")
@@ -194,32 +196,42 @@ def add_attachment(
     signer = open_signer(key)
     name = "".join(letter if letter.isprintable() and letter != "/" else "_" for letter in file.name)
     relative = f"attachments/{item}/{name}" if item is not None else f"attachments/{name}"
-    place = inside(root, relative)
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("rb") as source, place.open("xb") as target:
-            shutil.copyfileobj(source, target)
-            target.flush()
-            os.fsync(target.fileno())
-        sync_folder(place.parent)
-    except FileExistsError as error:
-        raise DestinationExistsError(f"{place} exists; nothing was changed", path=str(place)) from error
-    except OSError as error:
-        raise UsageError(f"{file} cannot be attached: {error.strerror}", path=str(file)) from error
-    digest = hash_file(root, relative)
-    attachment = Attachment(relative, digest.sha256, digest.size, caption)
-    changes = {"add": {"attachments": attachment}} if item is None else {"attach": {item: attachment}}
-    text = changed_text(folder.case_text().decode(), str(folder.case_file), **changes)  # type: ignore[arg-type]
-    facts = {"attachment": to_json(attachment), "original_path": file} | ({"item": item} if item is not None else {})
-    append_event(folder, signer, who, "attached", parameters=facts, digests={relative: digest.sha256})
-    return _event(folder, change_case_file(folder, text, signer, who, "case_amended", {"reason": "attachment"}))
+    with commit(folder, signer, who) as step:
+        before = bound_case_text(folder)
+        place = step.room_for(inside(root, relative))
+        _copy(file, place)
+        digest = hash_file(place.parent, place.name)
+        attachment = Attachment(relative, digest.sha256, digest.size, caption)
+        changes = {"add": {"attachments": attachment}} if item is None else {"attach": {item: attachment}}
+        text = changed_text(before, str(folder.case_file), **changes)  # type: ignore[arg-type]
+        facts = {"attachment": to_json(attachment), "original_path": file}
+        facts |= {"item": item} if item is not None else {}
+        step.bind({relative: digest.sha256}, "attached", parameters=facts)
+        reason = {"reason": "attachment"}
+        return _event(
+            folder, step.write({folder.case_file: text.encode()}, "case_amended", parameters=reason, replace=True)
+        )
 
 
 def amend_case(root: Path, reason: str, *, actor: str | None = None, key: KeyChoice | None = None) -> CaseEvent:
     """Check ``case.toml`` after it was edited by hand, and bind it as it is now."""
     folder, who = _open(root, actor)
-    text = folder.case_text().decode()
-    return _event(folder, change_case_file(folder, text, open_signer(key), who, "case_amended", {"reason": reason}))
+    digests = {"case.toml": hash_file(folder.root, "case.toml").sha256}
+    parameters = {"reason": reason}
+    return _event(
+        folder, append_event(folder, open_signer(key), who, "case_amended", parameters=parameters, digests=digests)
+    )
+
+
+def _copy(file: Path, place: Path) -> None:
+    try:
+        with file.open("rb") as source, place.open("xb") as target:
+            shutil.copyfileobj(source, target)
+            target.flush()
+            os.fsync(target.fileno())
+    except OSError as error:
+        place.unlink(missing_ok=True)
+        raise UsageError(f"{file} cannot be attached: {error.strerror}", path=str(file)) from error
 
 
 def _open(root: Path, actor: str | None) -> tuple[CaseFolder, str]:

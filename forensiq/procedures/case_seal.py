@@ -6,7 +6,6 @@ import hashlib
 import importlib.metadata
 import platform
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -21,18 +20,18 @@ from forensiq.custody.seal import (
     Manifest,
     code_picture,
     encode_manifest,
+    parse_manifest,
     read_small,
     seal_code,
     sign_statement,
 )
 from forensiq.custody.seal_check import seal_numbers
-from forensiq.custody.signing import Signer
 from forensiq.custody.timestamp import check_response, fetch_response, load_roots, make_request
 from forensiq.errors import CustodyError, NoReferenceError, UsageError
 from forensiq.model.finding import Severity
 from forensiq.model.jsonable import Json, to_json
 from forensiq.model.ledger import FileDigest, LedgerHead, SealFacts, TimestampFacts
-from forensiq.procedures.case_ledger import append_event
+from forensiq.procedures.case_commit import Commit, commit, finish_interrupted
 from forensiq.procedures.case_verify import CaseVerification, check_case, read_seals, verify_case
 from forensiq.procedures.keys import KeyChoice, open_signer
 from forensiq.procedures.readme_text import readme_text
@@ -62,38 +61,37 @@ def seal_case(
 ) -> SealFacts:
     """Check the case, then seal everything in it as a new seal ``seals/NNNN``.
 
-    Steps: (1) open the signer's key; (2) check everything: :class:`~forensiq.errors.CustodyError` if something does not
-    verify; (3) put README and the stand-alone verifier into the case; (4) write and sign the manifest; (5) say so in
-    the ledger, which binds the files of the seal.
+    Steps: (1) open the signer's key, finish what a crash has left; (2) check everything:
+    :class:`~forensiq.errors.CustodyError` if something does not verify; (3) put README and the stand-alone verifier
+    into the case; (4) make and sign the manifest; (5) say so in the ledger, which binds the files of the seal, and put
+    them in their place.
     """
     # 1. A person's key.
     signer = open_signer(key, personal=True)
     folder = CaseFolder.open(root)
     case = folder.read_case()
+    finish_interrupted(root, key)
     # 2. Everything as it was written down.
     checked = check_case(root, images=False, progress=progress, stop=stop)
     _refuse_broken(checked.verification)
-    # 3. What a stranger needs.
-    digests = {**checked.digests, **_put_helpers(folder, signer)}
-    # 4. The manifest.
-    number = f"{max((int(each) for each in seal_numbers(folder) if each.isdecimal()), default=0) + 1:04d}"
-    files = tuple(digests[path] for path in sorted(digests))
-    head, now = folder.ledger.head(), clock.rfc3339(clock.utc_now())
-    size, digest = _ledger_now(folder, head)
-    manifest = Manifest(number, case.number, now, signer.public, head, size, digest, files, _tool())
-    data = encode_manifest(manifest)
-    code = seal_code(data)
-    place = folder.seals / number
-    parts = sign_statement(place / "manifest", data, signer, key_name="signer.pem")
-    parts[place / "seal-code.txt"] = code.encode() + b"\n"
-    parts[place / "seal-code.svg"] = code_picture(code, data)
-    for path, content in parts.items():
-        write_durably(path, content)
-    # 5. The ledger.
-    facts = {"seal": number, "code": code, "manifest_sha256": hashlib.sha256(data).hexdigest(), "files": len(files)}
-    append_event(
-        folder, signer, signer.public.name, "sealed", parameters=facts, digests=_digests(folder, parts),
-    )  # fmt: skip
+    with commit(folder, signer, signer.public.name) as step:
+        # 3. What a stranger needs.
+        digests = {**checked.digests, **_put_helpers(folder, step)}
+        # 4. The manifest.
+        number = f"{max((int(each) for each in seal_numbers(folder) if each.isdecimal()), default=0) + 1:04d}"
+        files = tuple(digests[path] for path in sorted(digests))
+        head, now = folder.ledger.head(), clock.rfc3339(clock.utc_now())
+        size, digest = _ledger_now(folder, head)
+        manifest = Manifest(number, case.number, now, signer.public, head, size, digest, files, _tool())
+        data = encode_manifest(manifest)
+        code = seal_code(data)
+        place = folder.seals / number
+        parts = sign_statement(place / "manifest", data, signer, key_name="signer.pem")
+        parts[place / "seal-code.txt"] = code.encode() + b"\n"
+        parts[place / "seal-code.svg"] = code_picture(code, data)
+        # 5. The ledger.
+        facts = {"seal": number, "code": code, "manifest_sha256": hashlib.sha256(data).hexdigest(), "files": len(files)}
+        step.write(parts, "sealed", parameters=facts)
     return _read_back(folder, number)
 
 
@@ -115,6 +113,7 @@ def timestamp_seal(
     if [url is not None, request_out is not None, response is not None].count(True) != 1:
         raise UsageError("one of --url, --request-out and --response is needed")
     folder = CaseFolder.open(root)
+    finish_interrupted(root, key)
     seal = newest_seal(folder, number)
     place = folder.seals / seal
     signature = read_small(place / "manifest.sig")
@@ -128,10 +127,9 @@ def timestamp_seal(
         assert response is not None
         answer = read_small(response.resolve(), 1024 * 1024)
     facts = check_response(signature, answer, load_roots(roots) if roots is not None else None)
-    write_durably(place / "manifest.sig.tsr", answer)
     parameters = {"seal": seal, "timestamp": to_json(facts), "url": url or "", "time_stamp_of": "manifest.sig"}
-    digests = _digests(folder, {place / "manifest.sig.tsr": answer})
-    append_event(folder, signer, signer.public.name, "timestamped", parameters=parameters, digests=digests)
+    with commit(folder, signer, signer.public.name) as step:
+        step.write({place / "manifest.sig.tsr": answer}, "timestamped", parameters=parameters)
     return TimestampStep(seal, None, facts)
 
 
@@ -148,24 +146,27 @@ def countersign_seal(
     """Check the case, then sign one of its seals as witness, receiver or whatever ``role`` says.
 
     :class:`~forensiq.errors.CustodyError` if something does not verify: nobody countersigns what is broken.
+    :class:`~forensiq.errors.UsageError` with the key that made the seal: it says nothing new.
     """
     signer = open_signer(key, personal=True)
     folder = CaseFolder.open(root)
+    finish_interrupted(root, key)
     seal = newest_seal(folder, number)
     checked = verify_case(root, images=False, progress=progress, stop=stop)
     _refuse_broken(checked)
     place = folder.seals / seal
     manifest, signature = read_small(place / MANIFEST), read_small(place / "manifest.sig")
+    if parse_manifest(manifest).signer.raw == signer.public.raw:
+        raise UsageError(
+            f"seal {seal} was made with this very key", hint="--key of somebody else: a witness, the receiver"
+        )
     text = statement or "I checked the sealed case with this program, and it was intact."
     now = clock.rfc3339(clock.utc_now())
     data = encode_countersignature(Countersignature(seal, manifest, signature, role, text, now, signer.public))
-    stem = place / f"countersign-{sum(1 for _ in place.glob('countersign-*.json')) + 1:02d}"
-    parts = sign_statement(stem, data, signer, key_name=f"{stem.name}.pem")
-    for path, content in parts.items():
-        write_durably(path, content)
     facts = {"seal": seal, "role": role, "statement": text, "manifest_sha256": hashlib.sha256(manifest).hexdigest()}
-    digests = _digests(folder, parts)
-    append_event(folder, signer, signer.public.name, "countersigned", parameters=facts, digests=digests)
+    with commit(folder, signer, signer.public.name) as step:
+        stem = place / f"countersign-{sum(1 for _ in place.glob('countersign-*.json')) + 1:02d}"
+        step.write(sign_statement(stem, data, signer, key_name=f"{stem.name}.pem"), "countersigned", parameters=facts)
     return _read_back(folder, seal)
 
 
@@ -199,15 +200,13 @@ def _read_back(folder: CaseFolder, number: str) -> SealFacts:
     raise CustodyError("the seal that was just written does not verify", seal=number)
 
 
-def _put_helpers(folder: CaseFolder, signer: Signer) -> dict[str, FileDigest]:
+def _put_helpers(folder: CaseFolder, step: Commit) -> dict[str, FileDigest]:
     """Write README and verifier where they are missing or of another version, and bind them."""
     verifier = Path(standalone_verifier.__file__).read_bytes()
     helpers = {folder.root / "verify_seal.py": verifier, folder.root / "README.txt": readme_text().encode()}
     stale = {path: text for path, text in helpers.items() if not path.exists() or path.read_bytes() != text}
-    for path, content in stale.items():
-        write_durably(path, content, replace=True)
     if stale:
-        append_event(folder, signer, signer.public.name, "verifier_added", digests=_digests(folder, stale))
+        step.write(stale, "verifier_added", replace=True)
     return {path.name: hash_file(folder.root, path.name) for path in helpers}
 
 
@@ -220,15 +219,6 @@ def _ledger_now(folder: CaseFolder, head: LedgerHead) -> tuple[int, str]:
         if number == head.count:
             break
     return size, digest.hexdigest()
-
-
-def _digests(folder: CaseFolder, parts: Mapping[Path, bytes]) -> dict[str, str]:
-    result: dict[str, str] = {}
-    for path, content in parts.items():
-        relative = folder.relative(path)
-        if relative is not None:
-            result[relative] = hashlib.sha256(content).hexdigest()
-    return result
 
 
 def _tool() -> dict[str, Json]:

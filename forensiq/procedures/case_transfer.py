@@ -27,12 +27,12 @@ from forensiq.model.case import EvidenceItem
 from forensiq.model.finding import Finding, Severity
 from forensiq.model.ledger import FileDigest, TransferRecord
 from forensiq.procedures.attending import Attendant
+from forensiq.procedures.case_commit import finish_interrupted
 from forensiq.procedures.case_pins import collect_pins
 from forensiq.procedures.case_verify import exit_code_of
 from forensiq.procedures.custody_step import CustodyStep, custody_step
 from forensiq.procedures.keys import KeyChoice, open_signer
 from forensiq.reports.pdf import render_receipt
-from forensiq.streams.durable import write_durably
 from forensiq.streams.progress import Progress
 
 __all__ = ["HandOver", "receive_item", "transfer_item"]
@@ -76,6 +76,7 @@ def transfer_item(
     case = folder.read_case()
     exhibit = _item(case.items, item)
     signer, attendant = open_signer(key), Attendant(progress, stop)
+    finish_interrupted(root, key)
     who = released_by or case.examiner.name
     number = f"{int(max(transfer_numbers(folder), default='0')) + 1:04d}"
     given = {"transfer": number, "item": item, "to": said.to, "purpose": said.purpose, "authority": said.authority}
@@ -130,7 +131,12 @@ def receive_item(
     """
     signer = open_signer(key, personal=True)
     folder = CaseFolder.open(root)
+    finish_interrupted(root, key)
     release = _release(folder, number)
+    if signer.public.fingerprint == release.released_fingerprint:
+        raise UsageError(
+            f"hand-over {release.identifier} was released with this very key", hint="--key of the one who receives"
+        )
     given = {"transfer": release.identifier, "item": release.item, "from": release.released_by}
     with custody_step(root, "receipt", given, signer=signer, actor=release.received_by) as step:
         after = _hash_again(folder, release.item, release.before, place, Attendant(progress, stop))
@@ -249,8 +255,6 @@ def _release(folder: CaseFolder, number: str | None) -> TransferRecord:
 def _write(folder: CaseFolder, record: TransferRecord, stage: str, signer: Signer, step: CustodyStep) -> None:
     parts = transfer_files(folder, record, stage, signer)
     parts[folder.transfers / f"{record.identifier}.{stage}.pdf"] = render_receipt(record).data
-    for path, content in parts.items():
-        write_durably(path, content)
-    step.file(*parts)
+    step.write(parts)
     outcome = "finished" if record.match is not False else "finished_with_differences"
     step.result(outcome, transfer=record.identifier, match=record.match, files=len(record.before))

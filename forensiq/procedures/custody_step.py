@@ -5,6 +5,7 @@
     with custody_step(case_dir, "acquire", {"source": path, "item": item}) as step:
         record = replace(acquire(...), ledger_head=step.head)   # pins the ledger in the record
         step.file(record_path, map_path)                        # hashed and bound by this step
+        step.write({receipt_path: data})                        # written, bound by this step, and in its place then
         step.digests({"evidence/ITEM-1/ITEM-1.E01": sha256})    # bound, already hashed
         step.result("finished_with_unreadable_sectors", summary=record.summary, sectors=16)
 
@@ -24,10 +25,12 @@ from forensiq.custody.ledger import head_after
 from forensiq.custody.signing import Signer
 from forensiq.errors import ExitCode, ForensiqError
 from forensiq.model.ledger import LedgerEntry, LedgerHead
+from forensiq.procedures.case_commit import StagedFiles
 from forensiq.procedures.case_items import evidence_stem
 from forensiq.procedures.case_ledger import acting_user, append_event
 from forensiq.procedures.held_signals import held_signals
 from forensiq.procedures.keys import KeyChoice, open_signer
+from forensiq.streams.durable import write_durably
 
 __all__ = ["CustodyStep", "custody_step", "evidence_stem"]
 
@@ -38,8 +41,10 @@ _READER_WENT_AWAY = 141
 class CustodyStep:
     """One step in the ledger. ``head`` is where the ledger ended when the step had started; ``None`` without a case."""
 
-    def __init__(self, folder: CaseFolder | None, head: LedgerHead | None) -> None:
+    def __init__(self, folder: CaseFolder | None, head: LedgerHead | None, signer: Signer | None = None) -> None:
         self._folder = folder
+        self._signer = signer
+        self._staged: StagedFiles | None = None
         self.head = head
         self.outcome = "finished"
         self.facts: dict[str, object] = {}
@@ -56,6 +61,30 @@ class CustodyStep:
             relative = self._folder.relative(path) if self._folder else None
             if self._folder and relative is not None:
                 self.bound[relative] = hash_file(self._folder.root, relative).sha256
+
+    def write(self, files: Mapping[Path, bytes]) -> None:
+        """Write files that must not be there yet. Those of the case are bound by the end of this step and get their
+        place then, so a crash leaves neither files that nobody knows nor an entry that speaks of files that are gone.
+        """
+        ours = {path: data for path, data in files.items() if self._folder and self._folder.relative(path) is not None}
+        for path, data in files.items():
+            if path not in ours:
+                write_durably(path, data)
+        if self._folder is None or self._signer is None or not ours:
+            return
+        if self._staged is None:
+            self._staged = StagedFiles(self._folder, self._signer, self._signer.public.name)
+        self.bound.update(self._staged.write(ours))
+
+    def settle(self) -> None:
+        """Give what was written its place; called when the end of the step is in the ledger."""
+        if self._staged is not None:
+            self._staged.place()
+
+    def close(self) -> None:
+        """Let other processes put files into the case again."""
+        if self._staged is not None:
+            self._staged.close()
 
     def digests(self, files: Mapping[str, str]) -> None:
         """Bind files whose SHA-256 is known: path (relative to the case folder, or absolute inside it) → digest."""
@@ -93,7 +122,7 @@ def custody_step(
     given = {**dict(parameters or {}), "by": acting_user()}
     with held_signals() as release:
         started = append_event(folder, signer, who, f"{action}.started", parameters=given)
-        step = CustodyStep(folder, head_after(started))
+        step = CustodyStep(folder, head_after(started), signer)
         try:
             # A Ctrl-C while the start was written arrives here: a step that began always gets its end.
             release()
@@ -126,7 +155,11 @@ def _end(
     outcome: str,
     facts: Mapping[str, object],
 ) -> None:
-    append_event(
-        folder, signer, who, f"{action}.{outcome}", parameters={"started": started.seq},
-        result={"outcome": outcome, **facts}, digests=step.bound,
-    )  # fmt: skip
+    try:
+        append_event(
+            folder, signer, who, f"{action}.{outcome}", parameters={"started": started.seq},
+            result={"outcome": outcome, **facts}, digests=step.bound,
+        )  # fmt: skip
+        step.settle()
+    finally:
+        step.close()

@@ -22,8 +22,8 @@ from forensiq.model.records import ClockFacts, DestinationFacts, ToolFacts
 __all__ = ["clock_facts", "code_digest", "destination_facts", "nearest_folder", "tool_facts"]
 
 _LIBRARIES = (
-    "libewf-python", "pytsk3", "click", "rich", "cryptography", "isal", "cramjam", "lzfse", "blake3", "mfusepy",
-    "msgspec", "tomlkit", "rfc3161-client", "segno", "typst", "pyHanko", "yara-x", "libfsapfs-python",
+    "libewf-python", "pytsk3", "click", "rich", "cryptography", "PyNaCl", "isal", "cramjam", "lzfse", "blake3",
+    "mfusepy", "msgspec", "tomlkit", "rfc3161-client", "segno", "typst", "pyHanko", "yara-x", "libfsapfs-python",
 )  # fmt: skip
 _STA_UNSYNC = 0x0040
 _TIME_ERROR = 5

@@ -50,7 +50,6 @@ from forensiq.reports.pdf import render_pdf, typesetter
 from forensiq.reports.pdf_signature import sign_pdf
 from forensiq.reports.reading import read_report
 from forensiq.reports.redact import KINDS, redact
-from forensiq.streams.durable import write_durably
 
 __all__ = ["FORMATS", "REDACTABLE", "RedactionRequest", "ReportRequest", "gather_report", "make_report"]
 
@@ -105,6 +104,7 @@ def make_report(request: ReportRequest) -> ReportMade:
     keys = _open_keys(request, chosen)
     # 3. The ledger.
     parameters = {"format": request.format, "output": request.output, "redacted": request.redaction is not None}
+    parameters |= {"certificate": keys.facts.fingerprint} if keys.facts is not None else {}
     with custody_step(request.case, "report", parameters, key=chosen, actor=request.actor) as step:
         # 4. The case.
         package = _redacted(request.redaction) if request.redaction else _gathered(request, keys, step)
@@ -116,13 +116,10 @@ def make_report(request: ReportRequest) -> ReportMade:
             data = sign_pdf(data, keys.pkcs12, keys.passphrase, reason="case report", authority=request.authority)
             signed_by.insert(0, _certificate_words(keys.facts))
         # 7. The files.
-        write_durably(beside[0], data)
-        write_durably(beside[1], keys.signer.sign(data))
-        write_durably(beside[2], public_pem(keys.signer.public))
+        step.write(dict(zip(beside, (data, keys.signer.sign(data), public_pem(keys.signer.public)), strict=True)))
         # 8. What was written.
         verdict = case_verdict(package.report)
         digest = hashlib.sha256(data).hexdigest()
-        step.file(*beside)
         step.result(sha256=digest, size=len(data), headline=verdict.headline)
     return ReportMade(
         path=str(request.output),

@@ -2,7 +2,8 @@
 
 Steps, as in the code: (1) the signatures; (2) the report inside is read; (3) each attached file against the digest that
 the report gives; (4) what the report shows against the attached records, maps, hand-overs and case file; (5) the
-ledger: every line, signature and link, and its head, entries and signers against the report's; (6) the files that the
+ledger: every line, signature and link, and its head, entries and signers against the report's, its last writer against
+who signed; (6) the files that the
 ledger binds; (7) the pages are made again from the data and compared; (8) the images and files that the report speaks
 of, where they are at hand.
 
@@ -31,7 +32,7 @@ from forensiq.procedures.attending import Attendant
 from forensiq.procedures.environment import tool_facts
 from forensiq.procedures.report_files import case_around, check_files_at_hand
 from forensiq.procedures.report_shown import ShownEvents, check_shown
-from forensiq.procedures.report_signatures import check_signatures
+from forensiq.procedures.report_signatures import check_signatures, same_hand
 from forensiq.reports.attaching import attached_files
 from forensiq.reports.case_verdict import case_verdict
 from forensiq.reports.embed import package_text
@@ -167,7 +168,7 @@ class _Checker:
         if facts is None or attached is None:
             yield ReportCheck("ledger.intact", _NOT_CHECKED, "the ledger is not attached")
             return
-        bindings, shown = Bindings(), ShownEvents(facts)
+        bindings, shown, last = Bindings(), ShownEvents(facts), list[LedgerEntry]()
         with tempfile.TemporaryDirectory(prefix="forensiq-") as folder:
             place = Path(folder) / "ledger.jsonl"
             place.write_bytes(attached.data)
@@ -175,6 +176,7 @@ class _Checker:
             def visit(entry: LedgerEntry) -> None:
                 bindings.visit(entry)
                 shown.visit(entry)
+                last[:] = [entry]
 
             try:
                 audited: LedgerReport = audit_ledger(Ledger(place), names=trusted_keys(), visit=visit)
@@ -188,6 +190,8 @@ class _Checker:
         if not errors:
             yield ReportCheck("ledger.intact", _PASSED, f"{audited.head.count:,} entries, each signed and linked")
         yield from shown.check(audited)
+        if last:
+            yield same_hand(self.signatures, last[0])
         for file in self._report.files:
             bound = bindings.last.get(file.path)
             if bound is not None and bound[0] != file.sha256:

@@ -12,6 +12,7 @@ FILES = {
     "T": "unit/procedures/test_case_transfer.py",
     "R": "unit/procedures/test_report.py",
     "P": "unit/procedures/test_sealed_package.py",
+    "I": "unit/procedures/test_interrupted_step.py",
     "Z": "interop/test_timestamp.py",
 }
 OF = {

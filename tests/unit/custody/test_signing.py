@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from forensiq.custody.signing import create_key, load_key, load_public_key, public_pem, verify_signature
 from forensiq.errors import DestinationExistsError, SafetyRefusal, SigningKeyError
@@ -111,3 +113,38 @@ def test_a_short_passphrase_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SigningKeyError, match="shorter than 8"):
         create_key(tmp_path / "k.pem", "K", "1234567")
     assert not list(tmp_path.iterdir())
+
+
+def _openssl(raw: bytes, signature: bytes, data: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(raw).verify(signature, data)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def test_the_answer_is_openssls_where_libsodium_is_stricter() -> None:
+    identity = b"\x01" + bytes(31)
+    order_8 = bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")
+    nothing = bytes(32)
+    cases = [(key, point + nothing) for key in (identity, order_8) for point in (identity, order_8)]
+    accepted = [_openssl(key, signature, b"anything") for key, signature in cases]
+    assert True in accepted
+    assert [verify_signature(key, signature, b"anything") for key, signature in cases] == accepted
+
+
+@pytest.mark.parametrize("length", [0, 31, 33, 63, 65, 96])
+def test_keys_and_signatures_of_a_wrong_length_do_not_hold(length: int) -> None:
+    key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    raw, data = key.public_key().public_bytes_raw(), b"data"
+    assert verify_signature(raw, key.sign(data), data)
+    assert not verify_signature((raw * 4)[:length], key.sign(data), data)
+    assert not verify_signature(raw, (key.sign(data) + data + bytes(99))[:length], data)
+
+
+def test_the_order_of_the_group_added_to_a_signature_does_not_hold() -> None:
+    key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    signature = key.sign(b"data")
+    order = 2**252 + 27742317777372353535851937790883648493
+    other = signature[:32] + (int.from_bytes(signature[32:], "little") + order).to_bytes(32, "little")
+    assert not verify_signature(key.public_key().public_bytes_raw(), other, b"data")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from forensiq.custody.signing import SoftwareKey, create_key, public_pem
+from forensiq.custody.signing import Signer, SoftwareKey, create_key, public_pem
 from forensiq.model.image import Segment
 from forensiq.model.jsonable import to_json
 from forensiq.model.records import MapFacts
@@ -75,7 +75,7 @@ def forger(folder: Path) -> SoftwareKey:
     return create_key(path, "Ada Lovelace", None)
 
 
-def sign_again(report: Path, data: bytes, key: SoftwareKey) -> None:
+def sign_again(report: Path, data: bytes, key: Signer) -> None:
     """Write ``data`` as the report, with a signature by ``key`` beside it."""
     report.write_bytes(data)
     report.with_name(report.name + ".sig").write_bytes(key.sign(data))

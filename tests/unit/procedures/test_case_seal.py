@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from forensiq.custody.canonical import decode, encode
+from forensiq.custody.case_folder import CaseFolder
 from forensiq.custody.seal import normal_code
 from forensiq.errors import CustodyError, NoReferenceError, SigningKeyError, UsageError
 from forensiq.model.jsonable import Json
@@ -18,9 +19,11 @@ from forensiq.procedures.acquire import acquire
 from forensiq.procedures.acquire_request import AcquireRequest
 from forensiq.procedures.case import add_note
 from forensiq.procedures.case_check import check_seal
+from forensiq.procedures.case_ledger import append_event
 from forensiq.procedures.case_seal import countersign_seal, seal_case
+from forensiq.procedures.case_transfer import HandOver, receive_item, transfer_item
 from forensiq.procedures.case_verify import verify_case
-from forensiq.procedures.keys import KeyChoice, trust
+from forensiq.procedures.keys import KeyChoice, open_signer, trust
 from tests.unit.procedures.cases import SEGMENT_SIZE, SOURCE_SIZE, key_file, make_case
 
 
@@ -246,6 +249,51 @@ def test_tampering_is_found_and_named(copy: Path, change: Callable[[Path], objec
     assert finding in [each.code for each in found.findings]
     assert found.exit_code == code
     assert standalone(copy).returncode == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "exit_code", "inside"),
+    [
+        ("evidence/ITEM-1/ITEM-1.map", 5, "file.rebound"),
+        ("evidence/ITEM-1/ITEM-1.log.txt", 5, "file.rebound"),
+        ("attachments/ITEM-1/label.jpg", 5, "file.rebound"),
+        ("seals/0001/seal-code.svg", 5, "file.rebound"),
+    ],
+)
+def test_a_later_entry_does_not_make_another_file_the_right_one(
+    copy: Path, name: str, exit_code: int, inside: str
+) -> None:
+    """Somebody without the key changes a file and binds it with an entry of their own."""
+    eve = open_signer(key_file(copy.parent / "keys", "eve"))
+    (copy / name).write_bytes(b"something else")
+    digest = hashlib.sha256(b"something else").hexdigest()
+    append_event(CaseFolder(copy), eve, "Ada", "acquire.finished", digests={name: digest})
+    found = verify_case(copy)
+    assert (found.exit_code, inside in [each.code for each in found.findings]) == (exit_code, True)
+    done = standalone(copy)
+    assert done.returncode == 5
+    assert "ANOTHER KEY" in done.stdout
+
+
+def test_who_sealed_does_not_countersign_or_receive(copy: Path, key: KeyChoice) -> None:
+    with pytest.raises(UsageError, match="this very key"):
+        countersign_seal(copy, key=key)
+    transfer_item(copy, "ITEM-1", HandOver("B. Okafor"), key=key)
+    with pytest.raises(UsageError, match="this very key"):
+        receive_item(copy, key=key)
+
+
+def test_folders_nested_deeper_than_pythons_stack(copy: Path) -> None:
+    deep = os.open(copy, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=deep)
+        below = os.open("d", os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = below
+    os.close(os.open("x", os.O_CREAT | os.O_WRONLY, dir_fd=deep))
+    os.close(deep)
+    assert "seal.file_added" in [each.code for each in verify_case(copy, images=False).findings]
+    subprocess.run(["rm", "-rf", copy / "d"], check=True)
 
 
 def test_a_case_sealed_anew_by_somebody_else_is_not_the_case_on_paper(copy: Path) -> None:

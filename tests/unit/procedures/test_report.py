@@ -19,6 +19,7 @@ from forensiq.procedures.case_verify import verify_case
 from forensiq.procedures.keys import KeyChoice, open_signer
 from forensiq.procedures.report import RedactionRequest, ReportRequest, make_report
 from forensiq.procedures.report_verify import verify_report
+from forensiq.reports.pdf_signature import sign_pdf
 from forensiq.reports.reading import read_report
 from tests.unit.procedures.report_case import PASSPHRASE, forger, make_report_case, report_key, report_of, sign_again
 from tests.unit.reports import samples
@@ -236,7 +237,28 @@ def test_pages_that_say_something_else_than_the_data_are_found(case: Path) -> No
     report = case / "reports" / "report.html"
     data = report.read_bytes().replace(b"COULD NOT BE READ", b"COULD ALL BE READ", 1)
     sign_again(report, data, forger(case.parent))
-    assert failed(verify_report(report)) == {"pages.same"}
+    assert failed(verify_report(report)) == {"pages.same", "signature.ledger"}
+
+
+def test_a_finding_that_a_forger_leaves_out_does_not_go_unseen(case: Path, key: KeyChoice) -> None:
+    """Nothing attached says what the report's own findings are: only who signed does."""
+    report = case / "reports" / "report.json"
+    data = json.loads(report.read_bytes())
+    data["report"]["wording"] = {"verdict": "Nothing to see here."}
+    content = (json.dumps(data, indent=1) + "\n").encode()
+    sign_again(report, content, forger(case.parent))
+    assert failed(verify_report(report, images=False)) >= {"signature.ledger"}
+    sign_again(report, content, open_signer(key))
+    assert "signature.ledger" not in failed(verify_report(report, images=False))
+
+
+def test_a_pdf_signed_again_with_another_certificate_is_found(case: Path) -> None:
+    plain = (case / "reports" / "report.pdf").read_bytes()
+    create_pkcs12(case.parent / "other.p12", "Ada Lovelace", PASSPHRASE)
+    report = case.parent / "report.pdf"
+    unsigned = plain[: plain.rindex(b"%%EOF", 0, plain.rindex(b"%%EOF")) + 6]
+    report.write_bytes(sign_pdf(unsigned, (case.parent / "other.p12").read_bytes(), PASSPHRASE, reason="case report"))
+    assert failed(verify_report(report, case=case)) == {"signature.ledger"}
 
 
 def test_a_stored_verdict_is_not_believed(case: Path) -> None:
