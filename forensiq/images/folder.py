@@ -16,6 +16,11 @@ __all__ = ["image_in_folder"]
 
 _MOST_FILES = 100_000
 _BESIDE = frozenset({".json", ".txt", ".map", ".csv", ".log", ".md5", ".sha1", ".sha256", ".pdf", ".html"})
+_BUNDLES = (
+    (("Info.plist", "bands"), "a sparse bundle of Apple's (.sparsebundle)", "hdiutil convert makes a DMG of it"),
+    (("DiskDescriptor.xml",), "a disk of Parallels (.hdd)", "qemu-img convert reads it (-f parallels)"),
+)
+"""Folders that are one image by themselves: what is in them, what they are, and a way out."""
 _RAW = frozenset({".dd", ".raw", ".img"})
 
 
@@ -27,6 +32,7 @@ def image_in_folder(path: Path) -> Path:
     """
     if not path.is_dir():
         return path
+    _refuse_bundle(path)
     images: dict[str, Path] = {}
     try:
         files = sorted(each for each in path.iterdir() if each.is_file())
@@ -47,6 +53,14 @@ def image_in_folder(path: Path) -> Path:
     what = f"holds {len(found)} images" if found else "is a folder without an image"
     hint = f"name one of them: {', '.join(found[:5])}" if found else "name one file of the image"
     raise ImageFormatError(f"{path} {what}", hint=hint, path=str(path), images=found[:100])
+
+
+def _refuse_bundle(path: Path) -> None:
+    for marks, name, way in _BUNDLES:
+        if all((path / mark).exists() for mark in marks):
+            raise ImageFormatError(
+                f"{path} is {name}: forensiq does not read that", hint=way, path=str(path), found=name
+            )
 
 
 def _image_of(file: Path, first_parts: list[Path]) -> str | None:

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import struct
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -198,6 +199,22 @@ def test_deflate_of_qcow2_keeps_to_a_window_of_4_kib(tmp_path: Path) -> None:
     data = random.Random(3).randbytes(12_000) * 50
     data = data[: len(data) // 512 * 512]
     expect_same(tmp_path, write(tmp_path, "qcow2", "fast", data), "qcow2", data)
+
+
+@pytest.mark.parametrize("sectors", [1, 300 * 8, 3 * MIB // 512])
+def test_afflib_reads_the_same_medium(tmp_path: Path, sectors: int) -> None:
+    """``affconvert`` writes whole pages of 1 MiB, of QEMU's own disks as well: only ``affcat`` keeps the size."""
+    need("affcat", "affconvert", "qemu-img")
+    data = random.Random(8).randbytes(sectors * 512)
+    ours = write(tmp_path, "vmdk", "none", data, sector_size=512 if len(data) % 4096 else 4096)
+    (tmp_path / "raw").write_bytes(data)
+    run("qemu-img", "convert", "-f", "raw", "-O", "vmdk", tmp_path / "raw", tmp_path / "theirs.vmdk")
+    for path in (ours, tmp_path / "theirs.vmdk"):
+        assert subprocess.run(["affcat", path], capture_output=True, check=True, timeout=60).stdout == data
+        run("affconvert", "-q", "-r", "-e", "raw", path)
+        pages = path.with_suffix(".raw").read_bytes()
+        assert pages[: len(data)] == data
+        assert len(pages) == -(-len(data) // MIB) * MIB
 
 
 @pytest.mark.root

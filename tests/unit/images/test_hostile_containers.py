@@ -19,6 +19,7 @@ from forensiq.errors import UnsupportedContentError as Unsupported
 from forensiq.images import open_image
 from forensiq.images.aff4.reader import Aff4Image
 from forensiq.images.detect import detect_format
+from forensiq.images.folder import image_in_folder
 from forensiq.model.extent import Extent
 from tests.support.ewf_builder import mixed_media
 from tests.support.packages import build_aff4, build_bin, build_dmg
@@ -174,6 +175,12 @@ def test_what_is_missing_or_cannot_be_is_named(
         (b"QED\x00" + bytes(600), b"", "a QED disk image"),
         (b"WithoutFreeSpace" + bytes(600), b"", "a Parallels disk"),
         (b"\xbe\xba\xfe\xca\x00\x00\x00\x00" + bytes(600), b"", "seSparse"),
+        (b"QFI\xfb\x00\x00\x00\x01" + bytes(600), b"", "a QCOW image of version 1"),
+        (b"WithouFreSpacExt" + bytes(600), b"", "a Parallels disk"),
+        (b"sprs" + bytes(600), b"", "an Apple sparse image"),
+        (b"ADSEGMENTEDFILE" + bytes(600), b"", "AD1"),
+        (b"LVF\x09\x0d\x0a\xff\x00" + bytes(600), b"", "logical evidence"),
+        (b"LEF2\r\n\x81\x00" + bytes(600), b"", "logical evidence"),
     ],
 )
 @pytest.mark.parametrize("ending", ["img9", "dmg"])
@@ -183,6 +190,28 @@ def test_kinds_that_cannot_be_read_are_named(tmp_path: Path, head: bytes, tail: 
     with pytest.raises(ImageFormatError) as caught:
         open_image(path)
     assert name in caught.value.message
+
+
+def test_one_segment_of_a_split_disk_image_is_named(tmp_path: Path) -> None:
+    data = bytearray(build_dmg(MEDIA, tmp_path / "x.dmg").read_bytes())
+    struct.pack_into(">II", data, len(data) - 512 + 56, 1, 3)
+    (tmp_path / "x.dmg").write_bytes(data)
+    with pytest.raises(ImageFormatError, match="segment 1 of 3 of a split disk image") as caught:
+        open_image(tmp_path / "x.dmg")
+    assert "join the segments" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [(("Info.plist", "bands"), "sparse bundle"), (("DiskDescriptor.xml", "x.hds"), "Parallels")]
+)
+def test_a_folder_that_is_an_image_by_itself_is_named(tmp_path: Path, names: tuple[str, ...], said: str) -> None:
+    for name in names:
+        if "." in name:
+            (tmp_path / name).write_bytes(b"x" * 512)
+        else:
+            (tmp_path / name).mkdir()
+    with pytest.raises(ImageFormatError, match=said):
+        image_in_folder(tmp_path)
 
 
 def test_the_first_bytes_of_a_medium_do_not_make_a_container_of_its_raw_image(tmp_path: Path) -> None:
