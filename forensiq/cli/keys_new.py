@@ -9,7 +9,7 @@ import click
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.cli.signing_options import key_choice
-from forensiq.procedures.keys import new_key
+from forensiq.procedures.key_files import new_key
 
 __all__ = ["command"]
 

@@ -10,7 +10,7 @@ from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.run import Run
 from forensiq.cli.signing_options import key_choice
 from forensiq.cli.text import visible
-from forensiq.procedures.keys import show_keys
+from forensiq.procedures.key_files import show_keys
 
 __all__ = ["command"]
 

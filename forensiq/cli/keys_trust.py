@@ -7,7 +7,7 @@ import click
 from forensiq.cli.options import forensiq_command
 from forensiq.cli.run import Run
 from forensiq.cli.text import visible
-from forensiq.procedures.keys import trust
+from forensiq.procedures.key_files import trust
 
 __all__ = ["command"]
 

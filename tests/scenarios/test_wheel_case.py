@@ -17,7 +17,8 @@ from pathlib import Path
 import forensiq
 from forensiq.procedures.case import new_case
 from forensiq.procedures.case_seal import seal_case
-from forensiq.procedures.keys import choose_key, new_key
+from forensiq.procedures.key_files import new_key
+from forensiq.procedures.keys import choose_key
 root = Path(sys.argv[1])
 assert str(root) in forensiq.__file__
 choice = choose_key(root / "k.pem", prompt=lambda _: "correct horse")

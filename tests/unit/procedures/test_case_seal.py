@@ -23,7 +23,8 @@ from forensiq.procedures.case_ledger import append_event
 from forensiq.procedures.case_seal import countersign_seal, seal_case
 from forensiq.procedures.case_transfer import HandOver, receive_item, transfer_item
 from forensiq.procedures.case_verify import verify_case
-from forensiq.procedures.keys import KeyChoice, open_signer, trust
+from forensiq.procedures.key_files import trust
+from forensiq.procedures.keys import KeyChoice, open_signer
 from tests.unit.procedures.cases import SEGMENT_SIZE, SOURCE_SIZE, key_file, make_case
 
 

@@ -18,7 +18,8 @@ from forensiq.procedures.case import read_ledger
 from forensiq.procedures.case_ledger import append_event
 from forensiq.procedures.case_transfer import HandOver, receive_item, transfer_item
 from forensiq.procedures.case_verify import verify_case
-from forensiq.procedures.keys import KeyChoice, open_signer, trust
+from forensiq.procedures.key_files import trust
+from forensiq.procedures.keys import KeyChoice, open_signer
 from tests.unit.procedures.cases import key_file, make_case
 
 SAID = HandOver("B. Okafor", "examination", "order 12/26", "evidence room", "0816", "", "good")

@@ -8,7 +8,8 @@ import pytest
 
 from forensiq.custody.pkcs12 import create_pkcs12, read_pkcs12
 from forensiq.errors import CustodyError, DestinationExistsError, SafetyRefusal, SigningKeyError, UsageError
-from forensiq.procedures.keys import choose_key, new_key, open_signer, show_keys, trust
+from forensiq.procedures.key_files import new_key, show_keys, trust
+from forensiq.procedures.keys import choose_key, open_signer
 
 PASSPHRASE = "correct horse"
 
