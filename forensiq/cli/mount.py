@@ -14,7 +14,7 @@ from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import visible
 from forensiq.errors import ForensiqError
-from forensiq.procedures.mounting import mount_image, prepare, wait_until_mounted
+from forensiq.procedures.mounting import mount_image, prepare, read_far_ahead, wait_until_mounted
 from forensiq.procedures.partitions import image_reference
 
 __all__ = ["command"]
@@ -68,6 +68,7 @@ def command(
         _, said = process.communicate()
         text = said.decode("utf-8", "replace").strip().removeprefix("forensiq: ")
         raise ForensiqError(text or f"{directory} could not be mounted")
+    read_far_ahead(directory)
     if run.json:
         run.result({"schema": "forensiq/mount/1", "directory": str(directory), "media": str(directory / "media.raw")})
         return

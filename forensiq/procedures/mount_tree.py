@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -40,29 +41,43 @@ class MountTree:
     of 1 MiB. Both come out of one worker process at a time.
     """
 
-    def __init__(self, reference: ImageRef, *, deleted: bool = False) -> None:
-        """Open the image; an image without any file system that can be listed shows its medium only."""
+    def __init__(self, reference: ImageRef, *, deleted: bool = False, beside: Mapping[str, Node] | None = None) -> None:
+        """The image is opened when somebody looks. ``beside`` are nodes of the root besides the file systems.
+
+        An image without any file system that can be listed shows those only.
+        """
         self._lock = threading.Lock()
-        self._explorer: Explorer
-        self.root = Node(is_folder=True, children={})
+        self._opened: Explorer | None = None
+        self._deleted_too = deleted
+        self._beside = dict(beside or {})
+        self.root = Node(is_folder=True)
         self._listed: OrderedDict[int, Node] = OrderedDict()
         self._kept: OrderedDict[tuple[int, int, str | None, int], bytes] = OrderedDict()
         self._reference = reference
-        self._explorer = Explorer(reference)
-        assert self.root.children is not None
+
+    @property
+    def _explorer(self) -> Explorer:
+        if self._opened is None:
+            self._opened = Explorer(self._reference)
+        return self._opened
+
+    def _volumes(self) -> dict[str, Node]:
+        names: dict[str, Node] = {}
         for volume in self._explorer.volumes().volumes:
             if not volume.is_volume:
                 continue
             for fs in self._explorer.state(volume).file_systems:
                 name = f"partition-{volume.index}" if volume.index else "medium"
                 name += f"-{fs.type}" if fs.type else ""
-                self.root.children[name] = Node(is_folder=True, fs=fs)
-                if deleted:
-                    self.root.children[f"{name}-deleted"] = Node(is_folder=True, deleted_of=fs)
+                names[name] = Node(is_folder=True, fs=fs)
+                if self._deleted_too:
+                    names[f"{name}-deleted"] = Node(is_folder=True, deleted_of=fs)
+        return names | self._beside
 
     def close(self) -> None:
         """End the worker."""
-        self._explorer.close()
+        if self._opened is not None:
+            self._opened.close()
 
     def find(self, path: str) -> Node | None:
         """Return what is at a path of the mount; ``None`` where there is nothing."""
@@ -82,6 +97,9 @@ class MountTree:
             if node.children is not None:
                 if id(node) in self._listed:
                     self._listed.move_to_end(id(node))
+                return node.children
+            if node is self.root:
+                node.children = self._volumes()
                 return node.children
             if node.deleted_of is not None:
                 node.children = self._deleted(node.deleted_of)

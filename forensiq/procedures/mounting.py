@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import stat
@@ -11,20 +12,41 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from forensiq.procedures import fuse_library  # isort: skip # noqa: F401 # before mfusepy
 import mfusepy
 
 from forensiq.analysis.opening import ImageRef, open_reference
 from forensiq.clock import monotonic, parse_rfc3339, sleep
-from forensiq.errors import DestinationExistsError, ForensiqError, ImageDamageError, SourceReadError, UsageError
+from forensiq.errors import DestinationExistsError, ForensiqError, UsageError
 from forensiq.images.scope_map import inherited_scope
-from forensiq.model.extent import Extent
+from forensiq.procedures.mount_medium import MediumReader
 from forensiq.procedures.mount_tree import MEDIA, MountTree, Node
 
-__all__ = ["is_mounted", "is_stale", "mount_image", "prepare", "unmount_image", "wait_until_mounted"]
+__all__ = ["is_mounted", "is_stale", "mount_image", "prepare", "read_far_ahead", "unmount_image", "wait_until_mounted"]
 
 _NAME = "forensiq"
 _SECONDS = 3600
 """How long the kernel may believe what it was told: evidence does not change."""
+
+
+_MEDIA_PATH = f"/{MEDIA}"
+_MEDIA_BYTES = _MEDIA_PATH.encode()
+_READ_AHEAD_KIB = b"1024"
+"""What the kernel reads ahead by itself is 128 KiB, and each of its requests costs as much as its bytes."""
+
+
+_THREADS = 4
+"""Of libfuse: it wakes them in turn, and more of them only meet colder caches. Decoding has threads of its own."""
+
+
+class _Fuse(mfusepy.FUSE):  # type: ignore[misc]
+    """Reads of the medium go into the buffer of libfuse at once, not through bytes of Python."""
+
+    def read(self, path: bytes | None, buffer: Any, size: int, offset: int, info: Any) -> int:  # noqa: ANN401
+        if path != _MEDIA_BYTES:
+            return int(super().read(path, buffer, size, offset, info))
+        target = (ctypes.c_char * size).from_address(ctypes.addressof(buffer.contents))
+        return int(self.operations.medium.read_into(offset, memoryview(target).cast("B")))
 
 
 class _Operations(mfusepy.Operations):  # type: ignore[misc]
@@ -33,17 +55,20 @@ class _Operations(mfusepy.Operations):  # type: ignore[misc]
     def __init__(self, reference: ImageRef, *, deleted: bool) -> None:
         self._image = open_reference(reference)
         scope = inherited_scope(self._image)
-        self._taken = scope.ranges if scope is not None else None
-        self._tree = MountTree(reference, deleted=deleted)
-        assert self._tree.root.children is not None
-        self._tree.root.children[MEDIA] = Node(is_folder=False, size=self._image.size)
+        self.medium = MediumReader(self._image, scope.ranges if scope is not None else None)
+        self._media = Node(is_folder=False, size=self._image.size)
+        self._tree = MountTree(reference, deleted=deleted, beside={MEDIA: self._media})
 
     def destroy(self, path: str) -> None:
         self._tree.close()
+        self.medium.close()
         self._image.close()
 
     def _node(self, path: str) -> Node:
-        node = self._tree.find(path)
+        try:
+            node = self._media if path == _MEDIA_PATH else self._tree.find(path)
+        except ForensiqError:
+            raise mfusepy.FuseOSError(errno.EIO) from None  # the medium can be read all the same
         if node is None:
             raise mfusepy.FuseOSError(errno.ENOENT)
         return node
@@ -65,7 +90,10 @@ class _Operations(mfusepy.Operations):  # type: ignore[misc]
 
     def readdir(self, path: str, fh: int) -> Iterator[str]:
         yield from (".", "..")
-        yield from list(self._tree.children(self._node(path)))
+        try:
+            yield from list(self._tree.children(self._node(path)))
+        except ForensiqError:
+            raise mfusepy.FuseOSError(errno.EIO) from None
 
     def readlink(self, path: str) -> str:
         return self._node(path).link or ""
@@ -78,24 +106,10 @@ class _Operations(mfusepy.Operations):  # type: ignore[misc]
 
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
         node = self._node(path)
-        if path == f"/{MEDIA}":
-            return self._media(size, offset)
         try:
             return self._tree.read(node, offset, size)
         except EOFError:
             raise mfusepy.FuseOSError(errno.EIO) from None
-
-    def _media(self, size: int, offset: int) -> bytes:
-        buffer = bytearray(max(0, min(size, self._image.size - offset)))
-        if not buffer:
-            return b""
-        if self._taken is not None and self._taken.taken(Extent(offset, len(buffer))) < len(buffer):
-            raise mfusepy.FuseOSError(errno.EIO)  # skipped by scope: zeros would pass for data
-        try:
-            done = self._image.read_into(offset, memoryview(buffer))
-        except (ImageDamageError, SourceReadError):
-            raise mfusepy.FuseOSError(errno.EIO) from None
-        return bytes(buffer[:done])
 
     def statfs(self, path: str) -> dict[str, int]:
         blocks = -(-self._image.size // 512)
@@ -112,8 +126,10 @@ def mount_image(reference: ImageRef, directory: Path, *, deleted: bool = False, 
     options: dict[str, Any] = {"kernel_cache": True, "attr_timeout": _SECONDS, "entry_timeout": _SECONDS}
     if allow_other:
         options["allow_other"] = True
+    if (mfusepy.fuse_version_major, mfusepy.fuse_version_minor) >= (3, 12):
+        options["max_threads"] = _THREADS
     try:
-        mfusepy.FUSE(
+        _Fuse(
             operations,
             str(directory),
             foreground=True,
@@ -151,7 +167,7 @@ def is_mounted(directory: Path) -> bool:
 def is_stale(directory: Path) -> bool:
     """Whether a mount is left over from a process that died."""
     try:
-        directory.stat()
+        os.statvfs(directory)  # the kernel knows its attributes without asking anybody
     except OSError as error:
         return error.errno in (errno.ENOTCONN, errno.EIO)
     return False
@@ -167,6 +183,18 @@ def wait_until_mounted(directory: Path, process: subprocess.Popen[bytes], second
             return False
         sleep(0.05)
     return False
+
+
+def read_far_ahead(directory: Path) -> None:
+    """Let the kernel read ahead further in this mount, where it lets us (root)."""
+    device = directory.stat().st_dev
+    setting = f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb"
+    with contextlib.suppress(OSError):
+        descriptor = os.open(setting, os.O_WRONLY)
+        try:
+            os.write(descriptor, _READ_AHEAD_KIB)
+        finally:
+            os.close(descriptor)
 
 
 def unmount_image(directory: Path) -> bool:

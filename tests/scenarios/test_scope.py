@@ -220,10 +220,11 @@ def test_listed_paths_can_be_read_and_other_files_are_never_given_as_zeros(disk:
     assert hashed["/home/lee/notes.txt"]
     # A mount answers with an error, too, and still gives what is there.
     operations = mounting._Operations(image_reference(tmp_path / "X.E01"), deleted=False)
-    assert operations.read("/media.raw", 512, 0, 0) == disk.data[:512]
+    assert operations.medium.read_into(0, memoryview(head := bytearray(512))) == 512
     try:
-        with pytest.raises(OSError, match="Input/output error"):
-            operations.read("/media.raw", 4096, disk.free[-1].offset, 0)
+        assert head == disk.data[:512]
+        with pytest.raises(OSError, match="not acquired"):
+            operations.medium.read_into(disk.free[-1].offset, memoryview(bytearray(4096)))
     finally:
         operations.destroy("/")
     # Nothing of the other partition but what no partition holds.
