@@ -78,6 +78,53 @@ def test_bytes_that_are_not_canonical_are_refused(data: bytes) -> None:
         decode(data)
 
 
+def _strictly(data: bytes) -> Json | NotCanonicalError:
+    """What the slow way says of ``data``, which non-ASCII text next to it forces."""
+    try:
+        both = decode(b"[" + data + ',"ü"]'.encode())
+    except NotCanonicalError as error:
+        return error
+    assert isinstance(both, list)
+    return both[0]
+
+
+def _quickly(data: bytes) -> Json | NotCanonicalError:
+    try:
+        return decode(data)
+    except NotCanonicalError as error:
+        return error
+
+
+@pytest.mark.parametrize("code", range(128))
+def test_every_ascii_character_has_one_form_however_it_is_read(code: int) -> None:
+    written = encode(chr(code))
+    forms = {b'"' + bytes([code]) + b'"', b'"\\' + bytes([code]) + b'"', f'"\\u{code:04x}"'.encode()}
+    forms |= {f'"\\u{code:04X}"'.encode()} | ({b'"\\' + b"bfnrt"[at : at + 1] + b'"' for at in range(5)})
+    accepted = {form for form in forms if not isinstance(_quickly(form), NotCanonicalError)}
+    assert accepted == {form for form in forms if not isinstance(_strictly(form), NotCanonicalError)}
+    assert decode(written) == chr(code)
+
+
+@given(_json, st.integers(0, 200), st.binary(min_size=1, max_size=3))
+def test_the_quick_way_and_the_strict_one_agree(value: Json, at: int, put: bytes) -> None:
+    data = encode(value)
+    for each in (data, data[:at] + put + data[at:], data[:at] + put + data[at + len(put) :]):
+        quick, strict = _quickly(each), _strictly(each)
+        if b"," not in put:  # which would make two values of one, beside the text
+            assert isinstance(quick, NotCanonicalError) == isinstance(strict, NotCanonicalError), each
+        if not isinstance(quick, NotCanonicalError):
+            assert quick == strict
+
+
+@pytest.mark.parametrize(
+    "number", ["9007199254740991", "-9007199254740991", "9007199254740992", "1.5", "1e5", "-0", "1E1"]
+)
+def test_numbers_at_the_bounds(number: str) -> None:
+    fine = number.lstrip("-") == "9007199254740991"
+    for data in (number, f"[{number}]", f'{{"a":{number}}}', f"[1,{number}]"):
+        assert isinstance(_quickly(data.encode()), NotCanonicalError) != fine, data
+
+
 def test_the_deepest_value_that_is_allowed() -> None:
     decode(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
 
