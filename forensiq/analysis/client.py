@@ -16,13 +16,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import forensiq
 from forensiq.analysis.opening import ImageRef
 from forensiq.clock import monotonic
 from forensiq.errors import ForensiqError, ImageFormatError, MissingSegmentError, SourceError
+from forensiq.streams.closing import Closing
 from forensiq.streams.frames import ENTRIES_DONE, HEADER, LARGEST_FRAME, NEED, NEEDED, FrameKind, SharedCells
 
 __all__ = ["RequestFailed", "Worker", "WorkerDied", "WorkerPlace"]
@@ -86,7 +86,7 @@ class WorkerDied(Exception):
         self.place = place
 
 
-class Worker:
+class Worker(Closing):
     """One worker process over one image. Use it from one thread at a time."""
 
     def __init__(
@@ -180,14 +180,6 @@ class Worker:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._shared.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _send(self, value: object) -> None:
         try:

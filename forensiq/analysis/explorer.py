@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -28,6 +27,7 @@ from forensiq.model.listing import (
     VolumeKind,
     VolumeSystem,
 )
+from forensiq.streams.closing import Closing
 from forensiq.streams.frames import IN_BATCH, FrameKind
 
 __all__ = ["Explorer", "FileSystemRef", "Loss", "VolumeState", "entries_of"]
@@ -81,7 +81,7 @@ class VolumeState(Struct, frozen=True):
     reason: str | None = None
 
 
-class Explorer:
+class Explorer(Closing):
     """An image that is being looked into. Use it from one thread; one answer at a time."""
 
     def __init__(self, reference: ImageRef, *, stall: float = 60.0, formatter: bool = False) -> None:
@@ -113,14 +113,6 @@ class Explorer:
     def close(self) -> None:
         """End everything; may be called twice."""
         self.drop_worker()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def volumes(self) -> VolumeSystem:
         """Return the partition listing, with the volumes inside APFS containers after their container."""

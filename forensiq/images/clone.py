@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 from pathlib import Path
 
 from msgspec import Struct
 
 from forensiq.devices.ioctls import flush_buffers
 from forensiq.errors import DestinationError, DestinationExistsError
+from forensiq.images.in_order import WrittenInOrder
 from forensiq.images.output import FileCalls, OutputFile, part_path, publish, remove, sync_folder
 from forensiq.images.raw_stored import StoredRaw
 from forensiq.images.sparse import read_sparse
@@ -43,7 +43,7 @@ class CloneTarget(Struct, frozen=True):
     fill: int = 0
 
 
-class CloneWriter:
+class CloneWriter(WrittenInOrder):
     """An :class:`~forensiq.images.base.ImageWriter`; ``written`` bytes of the medium are on the target, in order."""
 
     chunk_size = 64 << 10
@@ -52,17 +52,12 @@ class CloneWriter:
     def __init__(
         self, target: CloneTarget, media_size: int, *, sector_size: int = 512, calls: FileCalls | None = None
     ) -> None:
+        super().__init__()
         self.target = target
-        self.written = 0
         self._media_size = media_size
         self._sector_size = sector_size
         self._calls = calls or FileCalls()
-        self._output: OutputFile | None = None
         self._made: Path | None = None
-        self._durable = 0
-        self._lost = False
-        self._rescued_from: int | None = None
-        self._lock = threading.Lock()
 
     def begin(self) -> None:
         """Open the target for writing; a new file is made exclusively, and none is replaced."""
@@ -137,25 +132,6 @@ class CloneWriter:
                 self._opened.skip(len(encoded.data))
             self.written += len(encoded.data)
 
-    def durable(self) -> int:
-        """Make what was written durable and return how many bytes that is; any thread may call it.
-
-        Where syncing failed once it stays at what was durable before: the kernel reports a lost page only once.
-        """
-        with self._lock:
-            if self._output is not None:
-                self._sync(self._output)
-            return self._durable
-
-    def _sync(self, output: OutputFile) -> None:
-        try:
-            output.sync()
-        except DestinationError:
-            self._lost = True
-            raise
-        if not self._lost:
-            self._durable = self.written
-
     def finish(self, facts: ClosingFacts) -> ImageManifest:
         """Fill the excess where that was asked for, make all of it durable, and empty the kernel's cache of it."""
         del facts
@@ -195,19 +171,6 @@ class CloneWriter:
             raise destination_error(error, self.target.path, f"flushing {self.target.path}") from error
 
     # --- as the target of a rescue: every byte goes where it belongs
-
-    @property
-    def in_order_end(self) -> int:
-        """See :attr:`forensiq.images.base.RescueTarget.in_order_end`."""
-        return self.written
-
-    def begin_rescue(self, offset: int) -> None:
-        """See :meth:`forensiq.images.base.RescueTarget.begin_rescue`: later batches are in place already."""
-        self._rescued_from = offset
-
-    def room(self) -> int | None:
-        """See :meth:`forensiq.images.base.RescueTarget.room`: the target itself is the room."""
-        return None
 
     def store_at(self, offset: int, data: memoryview) -> None:
         """See :meth:`forensiq.images.base.RescueTarget.store_at`; zeros are written too: old data may be there."""

@@ -12,8 +12,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from forensiq.clock import monotonic, sleep
 from forensiq.devices.commands import run_command, which
@@ -23,6 +21,7 @@ from forensiq.model.extent import Extent
 from forensiq.model.finding import Cause, Damage, Finding, Severity
 from forensiq.model.image import ImageMetadata, Segment
 from forensiq.model.source import SourceIdentity, SourceKind
+from forensiq.streams.closing import Closing
 from forensiq.streams.nbd import NbdClient
 
 __all__ = ["QemuImage", "check_with_qemu", "qemu_version"]
@@ -40,7 +39,7 @@ def qemu_version() -> str | None:
     return lines[0].strip() if lines else None
 
 
-class QemuImage:
+class QemuImage(Closing):
     """An :class:`~forensiq.images.base.EvidenceImage` that QEMU reads; close it, or the program goes on."""
 
     compression = None
@@ -149,14 +148,6 @@ class QemuImage:
         if self._process.stderr is not None:
             self._process.stderr.close()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def check_with_qemu(path: Path, reader: str) -> tuple[Finding, ...]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from forensiq.errors import ImageFormatError
 from forensiq.images.detect import sniff
-from forensiq.images.ewf.files import open_read_only
-from forensiq.images.ewf.layout import FILE_HEADER_SIZE, FileHeader
+from forensiq.images.ewf.discovery import header_number
 from forensiq.images.ewf.segment import parse_segment_path
 from forensiq.model.split_names import is_first_part, is_part
 
@@ -45,7 +43,7 @@ def image_in_folder(path: Path) -> Path:
         name = _image_of(file, parts)
         if name is None:
             continue
-        if name not in images or _number(file) == 1:
+        if name not in images or header_number(file) == 1:
             images[name] = file
     if len(images) == 1:
         return next(iter(images.values()))
@@ -80,14 +78,3 @@ def _image_of(file: Path, first_parts: list[Path]) -> str | None:
     if kind is not None:
         return file.name
     return file.name if file.suffix.lower() in _RAW else None
-
-
-def _number(file: Path) -> int | None:
-    """Return the number of a segment of an E01 as its header has it."""
-    descriptor, _ = open_read_only(file)
-    try:
-        return FileHeader.unpack(os.pread(descriptor, FILE_HEADER_SIZE, 0)).segment
-    except (ImageFormatError, OSError):
-        return None
-    finally:
-        os.close(descriptor)

@@ -8,12 +8,11 @@ without a word.
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from forensiq.errors import Fact, ImageDamageError, ImageFormatError
 from forensiq.images.base import EvidenceImage
@@ -26,6 +25,7 @@ from forensiq.model.extent import Extent
 from forensiq.model.finding import Cause, Damage, Finding, Severity
 from forensiq.model.image import ImageMetadata, Segment
 from forensiq.model.source import SourceIdentity, SourceKind
+from forensiq.streams.closing import Closing
 
 __all__ = ["MAX_MEDIUM", "MappedImage", "check_size", "missing_file", "not_looked_for", "problem", "remark", "stated"]
 
@@ -91,7 +91,7 @@ def missing_file(image: str, kind: str, name: str) -> Finding:
     )
 
 
-class MappedImage(ABC):
+class MappedImage(Closing):
     """Satisfies :class:`~forensiq.images.base.EvidenceImage`; a format sets the attributes and gives :meth:`spans`.
 
     ``container`` is what the container says of itself, in its own words; ``parent`` the image that holds what this one
@@ -304,14 +304,6 @@ class MappedImage(ABC):
         self.files.close()
         if self.parent is not None:
             self.parent.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _unpacked(span: Packed, stored: bytes) -> bytes | bytearray:

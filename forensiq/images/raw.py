@@ -6,8 +6,6 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from forensiq.errors import ImageDamageError, ImageFormatError, SourceReadError
 from forensiq.model.digest import DigestSet
@@ -16,6 +14,7 @@ from forensiq.model.finding import Cause, Damage, Finding, Severity
 from forensiq.model.image import ImageMetadata, Segment
 from forensiq.model.source import SourceIdentity, SourceKind
 from forensiq.model.split_names import is_first_part
+from forensiq.streams.closing import Closing
 from forensiq.streams.files import FileSequence, find_parts
 
 __all__ = ["RawImage"]
@@ -23,7 +22,7 @@ __all__ = ["RawImage"]
 _STEP = 64 << 10
 
 
-class RawImage:
+class RawImage(Closing):
     """An :class:`~forensiq.images.base.EvidenceImage` over raw files.
 
     What it cannot give is what the disk under it cannot read; that the bytes are right, only a digest can say.
@@ -164,11 +163,3 @@ class RawImage:
     def close(self) -> None:
         """See :meth:`forensiq.images.base.EvidenceImage.close`."""
         self._files.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from forensiq.errors import SourceLostError
 from forensiq.model.source import SourceIdentity, SourceKind
+from forensiq.streams.closing import Closing
 from forensiq.streams.files import FileSequence
 
 __all__ = ["StoredRaw"]
 
 
-class StoredRaw:
+class StoredRaw(Closing):
     """The first ``size`` bytes of the medium, read from unfinished files; a :class:`~forensiq.sources.base.Source`."""
 
     parallel_reads = 1
@@ -42,11 +41,3 @@ class StoredRaw:
         """Close the files; may be called twice."""
         if self._files is not None:
             self._files.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

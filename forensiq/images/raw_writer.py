@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from forensiq.errors import DestinationError, DestinationExistsError, DestinationFullError, UsageError
 from forensiq.images.base import RescueTarget
+from forensiq.images.in_order import WrittenInOrder
 from forensiq.images.output import FileCalls, OutputFile, part_path, publish, remove, sync_folder
 from forensiq.images.raw_batch import UNIT, RawBatch, sparse_batch
 from forensiq.images.raw_parts import RawParts
@@ -30,7 +30,7 @@ __all__ = ["RawWriter"]
 _MOST_PARTS = 99_999
 
 
-class RawWriter(SparseTarget):
+class RawWriter(WrittenInOrder, SparseTarget):
     """An :class:`~forensiq.images.base.ImageWriter`. Memory: nothing but what is passed in.
 
     ``segment_size`` (bytes) splits the image into parts of at most that size; ``segment_hash`` digests each part while
@@ -68,6 +68,7 @@ class RawWriter(SparseTarget):
             raise UsageError(
                 f"parts of {segment_size} bytes would be more than {_MOST_PARTS}", hint="choose a larger --segment-size"
             )
+        super().__init__()
         self._stem = stem
         self._media_size = media_size
         self._sector_size = sector_size
@@ -79,13 +80,7 @@ class RawWriter(SparseTarget):
         self._hasher = hashlib.sha256() if segment_hash and self._split else None
         self._segment_hash = segment_hash
         self._digests: list[str | None] = []
-        self._output: OutputFile | None = None
         self._made: list[Path] = []
-        self._rescued_from: int | None = None
-        self.written = 0
-        self._durable = 0
-        self._lost = False
-        self._lock = threading.Lock()
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -146,25 +141,6 @@ class RawWriter(SparseTarget):
         held = [segment for segment in self._segments if segment.offset < self.written]
         paths = [part if (part := part_path(path)).exists() else path for path in self.paths[: len(held)]]
         return StoredRaw(paths, self.written, self._sector_size)
-
-    def durable(self) -> int:
-        """Make what was written durable, and return how many bytes of the medium that is. Any thread may call it.
-
-        Where syncing failed once it stays at what was durable before: the kernel reports a lost page only once.
-        """
-        with self._lock:
-            if self._output is not None:
-                self._sync(self._output)
-            return self._durable
-
-    def _sync(self, output: OutputFile) -> None:
-        try:
-            output.sync()
-        except DestinationError:
-            self._lost = True
-            raise
-        if not self._lost:
-            self._durable = self.written
 
     def _sizes_left(self) -> int:
         """Return how many bytes of the medium the files that are there can hold, in order from its start."""
@@ -343,19 +319,6 @@ class RawWriter(SparseTarget):
     def rescue_target(self) -> RescueTarget | None:
         """Return this writer as a :class:`~forensiq.images.base.RescueTarget`; ``None`` for an image in parts."""
         return None if self._split else self
-
-    @property
-    def in_order_end(self) -> int:
-        """See :attr:`forensiq.images.base.RescueTarget.in_order_end`."""
-        return self.written
-
-    def begin_rescue(self, offset: int) -> None:
-        """See :meth:`forensiq.images.base.RescueTarget.begin_rescue`: later batches are in place already."""
-        self._rescued_from = offset
-
-    def room(self) -> int | None:
-        """See :meth:`forensiq.images.base.RescueTarget.room`: the image itself is the room."""
-        return None
 
     @property
     def _sparse(self) -> OutputFile:

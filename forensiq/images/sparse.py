@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from forensiq.images.output import OutputFile
 from forensiq.model.extent import Extent
 
@@ -48,14 +50,15 @@ def copy_start(source: OutputFile, target: OutputFile, length: int) -> None:
         target.append([data])
 
 
-class SparseTarget:
+class SparseTarget(ABC):
     """What :class:`~forensiq.images.base.RescueTarget` asks of a file; a subclass says which file it is."""
 
     _stored_end = 0
 
     @property
+    @abstractmethod
     def _sparse(self) -> OutputFile:
-        raise NotImplementedError
+        """The file."""
 
     def store_at(self, offset: int, data: memoryview) -> None:
         """See :meth:`forensiq.images.base.RescueTarget.store_at`; zeros become holes."""

@@ -7,10 +7,10 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from forensiq.errors import UsageError
+from forensiq.streams.closing import Closing
 
 __all__ = ["KnownFiles", "KnownSet"]
 
@@ -101,7 +101,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-class KnownFiles:
+class KnownFiles(Closing):
     """Several sets, asked together."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -133,14 +133,6 @@ class KnownFiles:
         """Close all sets."""
         for known in self.sets:
             known.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _open(path: Path) -> KnownSet:

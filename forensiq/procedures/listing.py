@@ -6,21 +6,20 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from types import TracebackType
-from typing import Self
 
 from forensiq.analysis.events import EventForm, events_of_batch
 from forensiq.analysis.explorer import Explorer, FileSystemRef, Loss, VolumeState, entries_of
 from forensiq.analysis.opening import ImageRef
 from forensiq.errors import UnsupportedContentError, UsageError
 from forensiq.model.listing import FileEntry, Volume, VolumeKind
+from forensiq.streams.closing import Closing
 
 __all__ = ["Listing", "entries_of", "name_of"]
 
 _DIRECTORIES = ("directory", "virtual_directory")
 
 
-class Listing:
+class Listing(Closing):
     """The files of an image, as a stream. Losses and volumes that cannot be looked into are there at the end."""
 
     def __init__(self, reference: ImageRef, *, partition: int | None = None, stall: float = 60.0) -> None:
@@ -154,14 +153,6 @@ class Listing:
     def close(self) -> None:
         """End the worker; may be called twice."""
         self.explorer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def name_of(volume: Volume) -> str:

@@ -7,14 +7,13 @@ import errno
 import mmap
 import os
 import threading
-from types import TracebackType
-from typing import Self
 
 from forensiq.devices.identity import identity_of
 from forensiq.devices.ioctls import open_device, size_of
 from forensiq.devices.system import System
 from forensiq.errors import SourceError, SourceLostError, SourceReadError
 from forensiq.sources.unusual import refuse_odd_sectors
+from forensiq.streams.closing import Closing
 
 __all__ = ["BlockDeviceSource"]
 
@@ -24,7 +23,7 @@ _BEHIND = 32 << 20
 _ALIGNMENT = 4096
 
 
-class BlockDeviceSource:
+class BlockDeviceSource(Closing):
     """A :class:`~forensiq.sources.base.Source` over a block device.
 
     ``direct`` reads everything past the page cache. Else what has been read is given back to the system 32 MiB behind
@@ -100,14 +99,6 @@ class BlockDeviceSource:
                     with contextlib.suppress(OSError):
                         os.close(descriptor)
             self._descriptor, self._direct = -1, None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _wanted(self, offset: int, buffer: memoryview) -> int:
         return min(len(buffer), max(0, self.size - offset))

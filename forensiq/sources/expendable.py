@@ -16,12 +16,11 @@ import struct
 import sys
 import threading
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from forensiq.errors import SourceError, SourceLostError, SourceReadError
 from forensiq.model.source import SourceIdentity
 from forensiq.sources.base import Source
+from forensiq.streams.closing import Closing
 from forensiq.streams.shared_memory import SharedMemory
 
 __all__ = ["ANSWER", "REQUEST", "ExpendableSource"]
@@ -37,7 +36,7 @@ _SILENT = tuple((os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDONLY, 0) for st
 """A process that hangs in a read may outlive us: it must not hold the pipes that somebody reads our output from."""
 
 
-class ExpendableSource:
+class ExpendableSource(Closing):
     """A :class:`~forensiq.sources.base.Source` whose reads end: with data, an error, or after ``timeout_s`` seconds.
 
     ``source`` tells what the source is and stays the caller's; nothing is read through it. The process opens the same
@@ -142,14 +141,6 @@ class ExpendableSource:
         self._end_process()
         self._socket.close()
         self._memory.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _reap(process: int) -> None:

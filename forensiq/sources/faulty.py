@@ -9,8 +9,6 @@ from __future__ import annotations
 import errno
 import threading
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
 
 from msgspec import Struct, field
 
@@ -20,6 +18,7 @@ from forensiq.model.extent import Extent
 from forensiq.model.media_map import MediaMap, ReadStatus
 from forensiq.model.source import SourceIdentity
 from forensiq.sources.base import Source
+from forensiq.streams.closing import Closing
 
 __all__ = ["Faults", "FaultySource", "ReadEvent"]
 
@@ -51,7 +50,7 @@ class Faults(Struct, frozen=True):
     hang_s: float = 0.0
 
 
-class FaultySource:
+class FaultySource(Closing):
     """A :class:`~forensiq.sources.base.Source` that fails as told.
 
     Every range of ``bad`` that is unreadable there fails with its errno (``EIO`` where it has none). ``readahead``
@@ -138,11 +137,3 @@ class FaultySource:
     def close(self) -> None:
         """Close the source behind it."""
         self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

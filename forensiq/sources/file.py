@@ -7,12 +7,11 @@ import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from forensiq.clock import rfc3339
 from forensiq.errors import UsageError
 from forensiq.model.source import FileTimes, SourceIdentity, SourceKind
+from forensiq.streams.closing import Closing
 from forensiq.streams.files import FileSequence
 
 __all__ = ["FileSource", "observe_file", "observe_path"]
@@ -22,7 +21,7 @@ _NOT_APPLICABLE = ("model", "serial", "firmware", "wwn", "vendor", "bus", "usb_i
                    "device_number", "trim", "kernel_timeout_s", "physical_sector_size")  # fmt: skip
 
 
-class FileSource:
+class FileSource(Closing):
     """A :class:`~forensiq.sources.base.Source` over one regular file, or several as one, of at least one byte."""
 
     kind = SourceKind.FILE
@@ -59,14 +58,6 @@ class FileSource:
     def close(self) -> None:
         """Close the file; may be called twice."""
         self._files.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def observe_file(descriptor: int) -> FileTimes:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from types import TracebackType
-from typing import Self
 
+from forensiq.streams.closing import Closing
 from forensiq.streams.failure import FirstFailure
 
 __all__ = ["Crew"]
@@ -14,7 +13,7 @@ __all__ = ["Crew"]
 _POLL_S = 0.25
 
 
-class Crew:
+class Crew(Closing):
     """Starts threads and waits for them.
 
     An error that leaves a thread's work is reported to the shared :class:`FirstFailure`; no thread dies unnoticed.
@@ -48,11 +47,3 @@ class Crew:
     def close(self) -> None:
         """Wait until all threads have ended."""
         self._pool.shutdown(wait=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -13,13 +13,12 @@ import struct
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from msgspec import Struct
 
 from forensiq.errors import ForensiqError, UsageError
 from forensiq.streams import nbd
+from forensiq.streams.closing import Closing
 
 __all__ = ["EXPORT_NAME", "LONGEST_SOCKET", "NbdServer", "ServerCounts"]
 
@@ -42,7 +41,7 @@ class ServerCounts(Struct):
     writes_refused: int = 0
 
 
-class NbdServer:
+class NbdServer(Closing):
     """Serves ``size`` bytes; behind ``medium`` of them there are zeros. ``read`` fills a buffer from an offset of the
     medium, from several threads, and raises a :class:`~forensiq.errors.ForensiqError` where it cannot: the client
     gets an I/O error."""
@@ -207,11 +206,3 @@ class NbdServer:
         for thread in self._threads:
             thread.join(5)
         self._path.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -14,7 +14,7 @@ from forensiq.images.ewf.layout import FILE_HEADER_SIZE, FileHeader
 from forensiq.images.ewf.segment import parse_segment_path, segment_extension, segment_number
 from forensiq.model.finding import Cause, Finding, Severity
 
-__all__ = ["SegmentSet", "find_segments"]
+__all__ = ["SegmentSet", "find_segments", "header_number"]
 
 
 class SegmentSet(Struct, frozen=True):
@@ -45,7 +45,7 @@ def find_segments(path: Path, folders: Sequence[Path] = (), known: Sequence[Path
     findings: list[Finding] = []
     for candidate in _candidates(path, stem, folders, known):
         number = _parse(candidate)[1]
-        if candidate != path and candidate.suffix[2:].isalpha() and _header_number(candidate) is None:
+        if candidate != path and candidate.suffix[2:].isalpha() and header_number(candidate) is None:
             continue  # X.log and X.map have the names of segments, too
         held = named.get(number)
         if (
@@ -119,7 +119,7 @@ def _rank(candidate: Path, path: Path) -> tuple[bool, bool, bool]:
 
 
 def _by_header(named: dict[int, Path]) -> tuple[dict[int, Path], list[Finding]]:
-    claims = {number: _header_number(file) for number, file in named.items()}
+    claims = {number: header_number(file) for number, file in named.items()}
     paths = {number: file for number, file in named.items() if claims[number] in (number, None)}
     findings = []
     last = max(named)
@@ -148,7 +148,7 @@ def _by_header(named: dict[int, Path]) -> tuple[dict[int, Path], list[Finding]]:
     return paths, findings
 
 
-def _header_number(path: Path) -> int | None:
+def header_number(path: Path) -> int | None:
     """Return the segment number in a file header; ``None`` where there is no file header in order."""
     descriptor, _ = open_read_only(path)
     try:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyewf
 
@@ -23,6 +22,7 @@ from forensiq.model.extent import Extent
 from forensiq.model.finding import Cause, Damage, Finding, Severity
 from forensiq.model.image import ImageMetadata, Segment
 from forensiq.model.source import SourceIdentity, SourceKind
+from forensiq.streams.closing import Closing
 
 __all__ = ["LibewfImage", "open_ex01"]
 
@@ -39,7 +39,7 @@ _FIELDS = {
 }
 
 
-class LibewfImage:
+class LibewfImage(Closing):
     """An image read by libewf; satisfies :class:`forensiq.images.base.EvidenceImage`."""
 
     parallel_reads = 8
@@ -160,14 +160,6 @@ class LibewfImage:
                 handle.close()
             self._handles.clear()
             self._local = threading.local()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def open_ex01(request: OpenRequest) -> LibewfImage:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from forensiq.errors import ImageDamageError, ImageFormatError, MissingSegmentError
@@ -27,6 +26,7 @@ from forensiq.model.extent import Extent
 from forensiq.model.finding import Damage, Finding
 from forensiq.model.image import ImageMetadata, Segment
 from forensiq.model.source import SourceIdentity, SourceKind
+from forensiq.streams.closing import Closing
 
 __all__ = ["EwfImage", "open_e01"]
 
@@ -35,7 +35,7 @@ _CACHE_BYTES = 32 << 20
 _CACHED_READ_CHUNKS = 8
 
 
-class EwfImage:
+class EwfImage(Closing):
     """An E01 image, opened read-only; satisfies :class:`forensiq.images.base.EvidenceImage`.
 
     ``missing_segments`` are the numbers of segments that are not there, ``missing_media`` the bytes of the medium that
@@ -256,14 +256,6 @@ class EwfImage:
     def close(self) -> None:
         """Close all files; may be called twice."""
         self._files.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _damaged(damage: Damage) -> ImageDamageError:

@@ -8,8 +8,6 @@ import threading
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from forensiq.errors import ImageDamageError
 from forensiq.images.ewf import layout
@@ -17,12 +15,13 @@ from forensiq.images.ewf.config import EwfConfig
 from forensiq.images.ewf.decode import decode_chunk
 from forensiq.images.ewf.unfinished import StoredSection
 from forensiq.model.source import SourceIdentity, SourceKind
+from forensiq.streams.closing import Closing
 from forensiq.streams.durable import destination_error
 
 __all__ = ["StoredMedia"]
 
 
-class StoredMedia:
+class StoredMedia(Closing):
     """The medium as far as it is stored in complete sections; every chunk's checksum is checked when it is read.
 
     One table and one open file are kept at a time, whatever the size. Satisfies
@@ -77,14 +76,6 @@ class StoredMedia:
             os.close(self._descriptor)
             self._descriptor = -1
             self._path = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _section(self, chunk: int) -> StoredSection:
         return self._sections[bisect.bisect_right(self._starts, chunk) - 1]
