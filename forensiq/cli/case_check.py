@@ -30,9 +30,9 @@ def command(run: Run, folder: Path, number: str | None, code: str | None, ca: Pa
         run.result(checked)
         return ExitCode(checked.exit_code)
     summary = checked.verification.summary
-    run.print(f"  {summary.upper() if checked.exit_code else summary.capitalize()}")
+    run.paragraph(summary.upper() if checked.exit_code else summary.capitalize())
     if checked.seal is not None:
         show_seal(run, checked.seal)
-    run.print(f"  Signers      {checked.verification.trust}")
+    run.field("Signers", checked.verification.trust)
     show_findings(run, checked.verification.findings)
     return ExitCode(checked.exit_code)

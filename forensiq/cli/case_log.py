@@ -35,4 +35,4 @@ def command(run: Run, folder: Path) -> None:
         for facts in (entry.parameters, entry.result, entry.digests):
             for name, value in facts.items():
                 shown = value if isinstance(value, str) else json.dumps(to_json(value), ensure_ascii=False)
-                run.print(f"         {visible(name)}: {visible(shown)}")
+                run.field(f"{visible(name)}:", visible(shown), indent=9, room=len(visible(name)) + 2)

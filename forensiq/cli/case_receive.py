@@ -60,5 +60,5 @@ def command(
         run.print(f"  RECEIVED, number {record.identifier}")
         show_transfer(run, record)
         receipt = folder / "transfers" / f"{record.identifier}.receipt.pdf"
-        run.print(f"  Receipt      {visible(str(receipt))}")
+        run.field("Receipt", visible(str(receipt)))
     return ExitCode.VERIFICATION if record.match is False else ExitCode.OK

@@ -24,18 +24,22 @@ def command(run: Run, folder: Path) -> None:
         run.result(state)
         return
     case = state.case
-    run.print(f"  Case         {visible(case.number)}  {visible(case.title)}")
-    run.print(f"  Examiner     {visible(case.examiner.name)}  {visible(case.examiner.role)}")
-    run.print(f"  Agency       {visible(case.agency) or 'not given'}")
+    run.field("Case", visible(_joined(case.number, case.title)))
+    run.field("Examiner", visible(_joined(case.examiner.name, case.examiner.role)))
+    run.field("Agency", visible(case.agency) or "not given")
     for authority in case.authority:
         dates = " to ".join(each for each in (authority.valid_from, authority.valid_until) if each)
-        run.print(f"  Authority    {visible(f'{authority.kind} {authority.identifier} {dates}')}")
-    run.print(
-        f"  Ledger       {count(state.ledger_head.count, 'entry', 'entries')}, head {state.ledger_head.last_hash}"
-    )
-    run.print(f"  Files        {count(state.files, 'file')}, {exact_size(state.bytes)}")
-    run.print(f"  Seals        {', '.join(map(visible, state.seals)) or 'none'}")
+        number = authority.identifier or "(no number given)"
+        run.field("Authority", visible(" ".join(each for each in (authority.kind, number, dates) if each)))
+    head = state.ledger_head
+    run.field("Ledger", f"{count(head.count, 'entry', 'entries')}, head {head.last_hash}")
+    run.field("Files", f"{count(state.files, 'file')}, {exact_size(state.bytes)}")
+    run.field("Seals", ", ".join(map(visible, state.seals)) or "none")
     rows = [(visible(item.identifier), visible(item.description), visible(item.seal_in)) for item in case.items]
     if rows:
         run.table(["Item", "Description", "Seal"], rows)
     show_findings(run, state.missing)
+
+
+def _joined(first: str, second: str) -> str:
+    return f"{first}, {second}" if second else first

@@ -50,9 +50,9 @@ def command(
     if run.json:
         run.result(done)
     elif done.timestamp is None:
-        run.print(f"  Request      {visible(str(done.request))}: bring it to an authority")
+        run.field("Request", f"{visible(str(done.request))}: bring it to an authority")
         run.print(f"  Next         forensiq case timestamp {visible(str(folder))} --response FILE.tsr")
     else:
         known = "checked against the roots you gave" if done.timestamp.trusted else "not checked: give --ca"
-        run.print(f"  Time stamp   {done.timestamp.at}, seal {done.seal}")
-        run.print(f"  Authority    {visible(done.timestamp.authority)} ({known})")
+        run.field("Time stamp", f"{done.timestamp.at}, seal {done.seal}")
+        run.field("Authority", f"{visible(done.timestamp.authority)} ({known})")

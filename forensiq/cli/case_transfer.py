@@ -80,6 +80,6 @@ def command(
         run.print(f"  HANDED OVER, number {record.identifier}")
         show_transfer(run, record)
         receipt = folder / "transfers" / f"{record.identifier}.release.pdf"
-        run.print(f"  Receipt      {visible(str(receipt))}")
+        run.field("Receipt", visible(str(receipt)))
         run.print(f"  Next         forensiq case receive {visible(str(folder))} --key RECEIVER.pem")
     return ExitCode.VERIFICATION if record.match is False else ExitCode.OK

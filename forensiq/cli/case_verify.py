@@ -38,16 +38,16 @@ def command(run: Run, folder: Path, head: str | None, ca: Path | None, no_images
     if run.json:
         run.result(checked)
     else:
-        run.print(f"  {checked.summary.upper() if checked.exit_code else checked.summary.capitalize()}")
+        run.paragraph(checked.summary.upper() if checked.exit_code else checked.summary.capitalize())
         ledger = checked.ledger.head
-        run.print(f"  Ledger       {count(ledger.count, 'entry', 'entries')}, head {ledger.last_hash}")
-        run.print(f"  Files        {count(checked.files, 'file')}, {exact_size(checked.bytes)}")
-        run.print(f"  Signers      {checked.trust}")
+        run.field("Ledger", f"{count(ledger.count, 'entry', 'entries')}, head {ledger.last_hash}")
+        run.field("Files", f"{count(checked.files, 'file')}, {exact_size(checked.bytes)}")
+        run.field("Signers", checked.trust)
         for image in checked.images:
-            run.print(f"  Image        {visible(image.image)}: {image.verdict}")
+            run.field("Image", f"{visible(image.image)}: {image.verdict}")
         for each in checked.transfers:
-            run.print(f"  Hand-over    {visible(each.number)} of {visible(each.item)}: {_hand_over(each)}")
-        run.print(f"  Seals        {', '.join(each.number for each in checked.seals) or 'none'}")
+            run.field("Hand-over", f"{visible(each.number)} of {visible(each.item)}: {_hand_over(each)}")
+        run.field("Seals", ", ".join(each.number for each in checked.seals) or "none")
         show_findings(run, checked.findings)
     return ExitCode(checked.exit_code)
 

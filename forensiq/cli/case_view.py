@@ -36,8 +36,8 @@ def show_event(run: Run, event: CaseEvent, done: str) -> None:
         run.result(event)
         return
     run.print(f"  {done}")
-    run.print(f"  Ledger       entry {event.seq}, {event.utc}, {visible(event.actor)}")
-    run.print(f"  Signed by    {event.signer}")
+    run.field("Ledger", f"entry {event.seq}, {event.utc}, {visible(event.actor)}")
+    run.field("Signed by", event.signer)
 
 
 def show_findings(run: Run, findings: Iterable[Finding]) -> None:
@@ -47,46 +47,45 @@ def show_findings(run: Run, findings: Iterable[Finding]) -> None:
     missing = [each for each in findings if each.code == _FIELD_MISSING and each.severity is not Severity.ERROR]
     others = [each for each in findings if each not in missing]
     for finding in sorted(others, key=lambda each: order[each.severity.value]):
-        run.print(f"  {finding.severity.value.upper():8} {finding.code}: {finding.message}")
-        if finding.where is not None:
-            run.print(f"           where     {visible(finding.where)}")
-        if finding.expected is not None:
-            run.print(f"           expected  {visible(finding.expected)}")
-        if finding.found is not None:
-            run.print(f"           found     {visible(finding.found)}")
+        run.field(finding.severity.value.upper(), f"{finding.code}: {finding.message}", room=9)
+        for label, text in (("where", finding.where), ("expected", finding.expected), ("found", finding.found)):
+            if text is not None:
+                run.field(label, visible(text), indent=4, room=10)
     if missing:
         places = " · ".join((each.where or "").removeprefix("case.toml, ") for each in missing)
-        run.print(f"  Not given    {count(len(missing), 'field')} of case.toml that its template asks for:")
+        run.field("Not given", f"{count(len(missing), 'field')} of case.toml that its template asks for:")
         for line in textwrap.wrap(visible(places), 64):
             run.print(f"               {line}")
 
 
 def show_seal(run: Run, seal: SealFacts) -> None:
     """Print a seal for people: the code first."""
-    run.print(f"  Seal code    {seal.code}")
-    run.print(f"  Seal         {visible(seal.number)} of {visible(seal.created)}, case {visible(seal.case_number)}")
-    run.print(f"  Covers       {count(seal.files, 'file')}, {exact_size(seal.bytes)}")
-    run.print(f"  Signed by    {visible(seal.signer)}  {seal.fingerprint}  {_trust(seal.trusted_as)}")
+    run.field("Seal code", seal.code)
+    run.field("Seal", f"{visible(seal.number)} of {visible(seal.created)}, case {visible(seal.case_number)}")
+    run.field("Covers", f"{count(seal.files, 'file')}, {exact_size(seal.bytes)}")
+    run.field("Signed by", f"{visible(seal.signer)}  {seal.fingerprint}  {_trust(seal.trusted_as)}")
     if seal.timestamp is None:
-        run.print("  Time stamp   none")
+        run.field("Time stamp", "none")
     else:
         known = "authority checked" if seal.timestamp.trusted else "authority not checked"
-        run.print(f"  Time stamp   {seal.timestamp.at}, {visible(seal.timestamp.authority)} ({known})")
+        run.field("Time stamp", f"{seal.timestamp.at}, {visible(seal.timestamp.authority)} ({known})")
     for each in seal.countersignatures:
         state = "holds" if each.valid else "DOES NOT HOLD"
-        run.print(f"  Countersign  {visible(each.name)}, {visible(each.role)}: {state}  {_trust(each.trusted_as)}")
+        run.field("Countersign", f"{visible(each.name)}, {visible(each.role)}: {state}  {_trust(each.trusted_as)}")
 
 
 def show_transfer(run: Run, record: TransferRecord) -> None:
     """Print a hand-over for people."""
     same = {True: "the same before and after", False: "DIFFERENT AFTERWARDS", None: "not hashed afterwards yet"}
-    run.print(f"  Item         {visible(record.item)}  {visible(record.description)}")
-    run.print(f"  From         {visible(record.released_by)}, {record.released}  {record.released_fingerprint[:16]}")
-    taken = f"{record.received}  {record.received_fingerprint[:16]}" if record.received else "not countersigned yet"
-    run.print(f"  To           {visible(record.received_by)}, {taken}")
-    run.print(f"  Purpose      {visible(record.purpose) or 'not given'}")
-    run.print(f"  Authority    {visible(record.authority) or 'not given'}")
-    run.print(f"  Files        {count(len(record.before), 'file')}: {same[record.match] if record.before else 'none'}")
+    run.field("Item", f"{visible(record.item)}  {visible(record.description)}")
+    run.field("From", f"{visible(record.released_by)}, {record.released}, key {record.released_fingerprint[:16]}…")
+    taken = (
+        f"{record.received}, key {record.received_fingerprint[:16]}…" if record.received else "not countersigned yet"
+    )
+    run.field("To", f"{visible(record.received_by)}, {taken}")
+    run.field("Purpose", visible(record.purpose) or "not given")
+    run.field("Authority", visible(record.authority) or "not given")
+    run.field("Files", f"{count(len(record.before), 'file')}: {same[record.match] if record.before else 'none'}")
     show_findings(run, record.findings)
 
 

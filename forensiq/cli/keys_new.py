@@ -27,8 +27,8 @@ def command(run: Run, file: Path, name: str, passphrase_fd: int | None) -> None:
     if run.json:
         run.result(made)
         return
-    run.print(f"  Key          {made.path}   keep it secret; without its passphrase it is of no use")
-    run.print(f"  Public half  {made.path}.pub   give it to those who check what you sign")
-    run.print(f"  For PDFs     {made.certificate}   self-signed: shows integrity, not identity")
-    run.print(f"  Fingerprint  {made.fingerprint}")
+    run.field("Key", f"{made.path}   keep it secret; without its passphrase it is of no use")
+    run.field("Public half", f"{made.path}.pub   give it to those who check what you sign")
+    run.field("For PDFs", f"{made.certificate}   self-signed: shows integrity, not identity")
+    run.field("Fingerprint", made.fingerprint)
     run.print(f"  Next         export FORENSIQ_KEY={made.path}")

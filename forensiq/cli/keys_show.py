@@ -31,6 +31,7 @@ def command(run: Run, file: Path | None, passphrase_fd: int | None) -> None:
         run.note("You trust no keys yet: forensiq keys trust FILE.pub --name NAME")
     for key in keys:
         trusted = f"trusted as {visible(key.trusted_as)}" if key.trusted_as else "not in your list of trusted keys"
-        run.print(f"  {key.fingerprint}  {visible(key.name)}  ({trusted})")
+        run.field("Key", f"{visible(key.name)} ({trusted})")
+        run.field("Fingerprint", key.fingerprint)
         if key.certificate is not None:
-            run.print(f"    certificate: {visible(key.certificate)}")
+            run.field("Certificate", visible(key.certificate))

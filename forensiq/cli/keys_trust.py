@@ -21,6 +21,6 @@ def command(run: Run, key: str, name: str | None) -> None:
     if run.json:
         run.result(trusted)
         return
-    run.print(f"  Trusted      {visible(trusted.name)}")
-    run.print(f"  Fingerprint  {trusted.fingerprint}")
-    run.print(f"  Kept in      {visible(trusted.list)}")
+    run.field("Trusted", visible(trusted.name))
+    run.field("Fingerprint", trusted.fingerprint)
+    run.field("Kept in", visible(trusted.list))

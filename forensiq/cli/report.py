@@ -61,10 +61,10 @@ def command(
     if run.json:
         run.result(made)
         return
-    run.print(f"  {made.headline}", style="bold")
-    run.print(f"  {made.sentence}")
-    run.print(f"  Report       {visible(made.path)} ({exact_size(made.size)})")
+    run.paragraph(made.headline, style="bold")
+    run.paragraph(made.sentence)
+    run.field("Report", f"{visible(made.path)}, {exact_size(made.size)}")
     run.print(f"  SHA-256      {made.sha256}")
     for each in made.signatures:
-        run.print(f"  Signed       {visible(each)}")
+        run.field("Signed", each)
     run.print(f"  Next         forensiq report-verify {visible(made.path)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -23,7 +24,8 @@ _WORDS = {CheckState.PASSED: "passed", CheckState.FAILED: "FAILED", CheckState.N
 @click.argument("report", metavar="FILE", type=PATH)
 @click.option("--case", type=PATH, help="The case folder (default: the one around FILE, if there is one).")
 @click.option("--no-images", is_flag=True, help="Check the report alone, not the images that it speaks of.")
-def command(run: Run, report: Path, case: Path | None, no_images: bool) -> ExitCode:
+@click.option("--all", "full", is_flag=True, help="Show the checks that passed, too, one by one.")
+def command(run: Run, report: Path, case: Path | None, no_images: bool, full: bool) -> ExitCode:
     """Check a report, its signature, its parts and the images it speaks of."""
     progress = Progress(0)
     with run.stoppable() as stop, run.watch(progress):
@@ -32,14 +34,21 @@ def command(run: Run, report: Path, case: Path | None, no_images: bool) -> ExitC
         run.result(found)
         return ExitCode(found.exit_code)
     run.print(f"  {found.verdict.replace('_', ' ').upper()}", style="bold")
-    run.print(f"  {visible(found.summary)}")
-    run.print(f"  Signed       {visible(found.trust)}")
-    run.print(f"  The records  {visible(found.headline)}")
+    run.paragraph(visible(found.summary[:1].upper() + found.summary[1:]))
+    run.field("Signed", visible(found.trust))
+    run.field("The records", visible(found.headline))
     run.print()
-    order = (CheckState.FAILED, CheckState.NOT_CHECKED, CheckState.PASSED)
-    rows = [
-        (_WORDS[each.state], each.code, visible(each.detail))
-        for each in sorted(found.checks, key=lambda each: order.index(each.state))
-    ]
-    run.table(("Result", "Check", "Detail"), rows)
+    for state in (CheckState.FAILED, CheckState.NOT_CHECKED):
+        for each in found.checks:
+            if each.state is state:
+                run.field(_WORDS[state], f"{each.code}: {visible(each.detail)}")
+    if full:
+        for each in found.checks:
+            if each.state is CheckState.PASSED:
+                run.field(_WORDS[each.state], f"{each.code}: {visible(each.detail)}")
+    else:
+        passed = Counter(each.code for each in found.checks if each.state is CheckState.PASSED)
+        listed = " · ".join(code if times == 1 else f"{times} {code}" for code, times in passed.items())
+        run.field("passed", listed or "nothing")
+        run.note("  --all shows what each check looked at.")
     return ExitCode(found.exit_code)

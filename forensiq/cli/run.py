@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from forensiq.cli.output import Column, emit_json, emit_lines, make_console, make_table
 from forensiq.cli.progress_view import Counters, watch
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from forensiq.procedures.custody_step import CustodyStep
 
 __all__ = ["OutputMode", "Run"]
+
+_LEAST_ROOM = 20
 
 
 class OutputMode(Struct):
@@ -82,6 +85,26 @@ class Run:
             if self._stop is None:
                 raise
             forget_stdout()
+
+    def field(self, label: str, text: str, *, indent: int = 2, room: int = 13, style: str | None = None) -> None:
+        """Print ``label`` and ``text`` beside it; on a terminal, text that is too long goes on below its beginning.
+
+        ``label`` has ``room`` columns. In a pipe a field is one line, so that scripts find it.
+        """
+        self._hanging(" " * indent + f"{label:<{room}}", text, style)
+
+    def paragraph(self, text: str, *, style: str | None = None) -> None:
+        """Print a sentence; on a terminal it is broken between words."""
+        self._hanging("  ", text, style)
+
+    def _hanging(self, head: str, text: str, style: str | None) -> None:
+        room = self.console.width - len(head)
+        if not self.console.is_terminal or room < _LEAST_ROOM:
+            self.print(head + text, style=style)
+            return
+        lines = Text(printable(text)).wrap(self.console, room)
+        for number, line in enumerate(lines):
+            self.print((" " * len(head) if number else head) + line.plain.rstrip(), style=style)
 
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
         """Print a table for people on stdout."""

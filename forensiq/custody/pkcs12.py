@@ -29,8 +29,8 @@ class CertificateFacts:
     """Who a certificate says it is for, and by whom; ``fingerprint`` is the SHA-256 of its DER form."""
 
     def __init__(self, certificate: x509.Certificate) -> None:
-        self.subject = certificate.subject.rfc4514_string()
-        self.issuer = certificate.issuer.rfc4514_string()
+        self.subject = _readable(certificate.subject)
+        self.issuer = _readable(certificate.issuer)
         self.self_signed = certificate.subject == certificate.issuer
         self.fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
         self.not_before = clock.rfc3339(certificate.not_valid_before_utc)
@@ -85,3 +85,12 @@ def read_pkcs12(path: Path, passphrase: str) -> CertificateFacts:
     if key is None or certificate is None:
         raise SigningKeyError(f"{path} holds no key with a certificate", path=str(path))
     return CertificateFacts(certificate)
+
+
+def _readable(name: x509.Name) -> str:
+    """Return a name as RFC 4514 writes it, without its backslashes where nothing can be mistaken for something else."""
+    parts = [(attribute.rfc4514_attribute_name, attribute.value) for attribute in reversed(list(name))]
+    plain = [f"{kind}={value}" for kind, value in parts if isinstance(value, str) and value.isprintable()]
+    if len(plain) < len(parts) or any(set(str(value)) & set('=+"\\;<>') for _, value in parts):
+        return name.rfc4514_string()
+    return ",".join(plain)

@@ -111,3 +111,10 @@ def test_trust_needs_a_name_and_an_undamaged_list(tmp_path: Path) -> None:
     (tmp_path / "config/forensiq/trusted_keys.json").write_text("[")
     with pytest.raises(CustodyError, match="cannot be read"):
         show_keys(None)
+
+
+def test_a_name_is_read_without_backslashes_where_nothing_can_be_mistaken(tmp_path: Path) -> None:
+    plain = create_pkcs12(tmp_path / "a.p12", "A. Lee, Digital Forensics Unit", "correct horse")
+    assert plain.subject == "CN=A. Lee, Digital Forensics Unit"
+    pretender = create_pkcs12(tmp_path / "b.p12", "Lab,O=Agency", "correct horse")
+    assert pretender.subject == "CN=Lab\\,O=Agency"  # escaped, as RFC 4514 has it
