@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
+from forensiq.analysis.ext_folders import NameArray
 from forensiq.analysis.printer import Batch, Item
 from forensiq.analysis.tsk_structs import NAME, Directory
 
@@ -28,18 +29,45 @@ Piece = tuple[int, list[Item], Folder | None]
 class Level:
     """A directory on the way from the root to where the walk is."""
 
-    __slots__ = ("batch", "count", "exact", "index", "inode", "names", "orphan", "path", "pieces", "pointer", "raw")
+    __slots__ = (
+        "batch",
+        "count",
+        "exact",
+        "index",
+        "inode",
+        "listed",
+        "names",
+        "orphan",
+        "path",
+        "pieces",
+        "pointer",
+        "raw",
+    )
 
-    def __init__(self, pointer: int, inode: int, path: str, exact: bytes | None, *, orphan: bool) -> None:
+    def __init__(
+        self,
+        pointer: int,
+        inode: int,
+        path: str,
+        exact: bytes | None,
+        *,
+        orphan: bool,
+        listed: NameArray | None = None,
+    ) -> None:
+        """``pointer`` is a ``TSK_FS_DIR`` that is open, or 0 where the names are ``listed``."""
         self.pointer = pointer
+        self.listed = listed
         self.inode = inode
         self.path = path
         self.exact = exact
         """The bytes of the path, where they are not what ``path`` encodes to."""
         self.orphan = orphan
-        directory = Directory.from_address(pointer)
-        self.names: int = directory.names or 0
-        self.count: int = directory.names_used if self.names else 0
+        if listed is not None:
+            self.names, self.count = listed.pointer, listed.count
+        else:
+            directory = Directory.from_address(pointer)
+            self.names = directory.names or 0
+            self.count = directory.names_used if self.names else 0
         self.raw = memoryview((ctypes.c_char * (self.count * NAME.size)).from_address(self.names or pointer)).cast("B")
         self.index = 0
         """The next entry that is not loaded yet."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from forensiq.analysis.rendering import JsonLines, NtfsFile, Rendering
 from forensiq.analysis.tsk_structs import META
@@ -30,7 +30,7 @@ class Batch(Struct):
     loaded: bytes
     files: list[NtfsFile] | None = None
     number: int = 0
-    texts: list[str] = field(default_factory=list)
+    texts: list[str] = []
     """What they were rendered to; empty for an entry without lines."""
 
 

@@ -155,7 +155,7 @@ class TskImage:
         self, lib: Library, medium: Medium, sector_size: int, on_read: Callable[[], None] | None = None
     ) -> None:
         self.lib = lib
-        self._medium = medium
+        self.medium = medium
         self._on_read = on_read
         self.unreadable: list[tuple[int, int]] = []
         self._info = ImageInfo()
@@ -170,7 +170,7 @@ class TskImage:
             self._on_read()
         buffer = memoryview((ctypes.c_char * length).from_address(ctypes.addressof(target.contents))).cast("B")
         try:
-            return self._medium.read_into(offset, buffer)
+            return self.medium.read_into(offset, buffer)
         except (ImageDamageError, SourceReadError):
             if len(self.unreadable) < 10_000:
                 self.unreadable.append((offset, length))

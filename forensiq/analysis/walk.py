@@ -12,6 +12,7 @@ import ctypes
 from collections.abc import Callable, Iterable, Iterator
 
 from forensiq.analysis.entry_json import EntryJson
+from forensiq.analysis.ext_folders import large_folder
 from forensiq.analysis.folder_paths import FolderPaths
 from forensiq.analysis.levels import Folder, Level, Piece, Progress
 from forensiq.analysis.ntfs_streams import NtfsStreams
@@ -119,7 +120,8 @@ class Walk:
             elif level.index < level.count:
                 self._batch(level)
             else:
-                lib.fs_dir_close(level.pointer)
+                if level.pointer:
+                    lib.fs_dir_close(level.pointer)
                 self._on_way.discard(level.inode)
                 stack.pop()
         self._slots.close()
@@ -147,11 +149,12 @@ class Walk:
         if why := self._paths.refusal(inode):
             self._report(inode, path, why)
             return
-        pointer = self._lib.fs_dir_open_meta(self._fs.pointer, inode)
-        if not pointer:
+        listed = large_folder(self._fs, inode)
+        pointer = 0 if listed is not None else self._lib.fs_dir_open_meta(self._fs.pointer, inode)
+        if not pointer and listed is None:
             self._report(inode, path, self._lib.take_error())
             return
-        self._stack.append(Level(pointer, inode, path, exact, orphan=orphan))
+        self._stack.append(Level(pointer or 0, inode, path, exact, orphan=orphan, listed=listed))
         self._on_way.add(inode)
 
     def _batch(self, level: Level) -> None:
