@@ -35,3 +35,11 @@ class InheritedErrors:
         for each, status in self._marks:
             if part := each.intersect(extent):
                 self._journal.mark(part, status)
+
+    def end(self) -> None:
+        """See :meth:`ReadStrategy.end`."""
+        self._inner.end()
+
+    def close(self) -> None:
+        """See :meth:`ReadStrategy.close`."""
+        self._inner.close()

@@ -255,11 +255,12 @@ class _Run:
     def go(self, watch: Callable[[], None], stop: threading.Event) -> PipelineResult:
         tick = _Ticker(self, watch, stop)
         plan = self.plan
-        with Crew(self.failure, plan.readers + plan.workers + len(self.lanes)) as crew:
+        with Crew(self.failure, plan.readers + plan.workers + len(self.lanes) + 1) as crew:
             writing = [crew.start(lambda lane=lane: lane.run(self.failure, self._lane_failed)) for lane in self.lanes]  # type: ignore[misc]
             encoding = [crew.start(self._encode) for _ in range(plan.workers)]
             reading = [crew.start(lambda: self._read(stop)) for _ in range(plan.readers)]
             tick.wait(reading)
+            tick.wait([crew.start(self.reader.close)])
             self.journal.refresh()
             for _ in encoding:
                 self.tasks.put(None)
@@ -332,6 +333,8 @@ class _Ticker:
                 return
 
     def _tick(self) -> None:
+        if self._run.failure.stopped:
+            self._run.reader.end()
         if monotonic() >= self._due and not self._run.failure.stopped:
             self._due = monotonic() + self._run.plan.watch_s
             try:

@@ -46,6 +46,14 @@ class ReadStrategy(Protocol):
         """
         ...
 
+    def end(self) -> None:
+        """The run is over, for whatever reason: a :meth:`read` that waits for something is to end. Never waits."""
+        ...
+
+    def close(self) -> None:
+        """Nothing is read any more; return when nothing of this touches source or destination. May be called twice."""
+        ...
+
 
 class ReadJournal:
     """The map of a run and the counts that belong to it; the one place that several readers share.
@@ -88,6 +96,11 @@ class ReadJournal:
         """Return where in ``extent`` the source stopped answering: once (``HUNG``), or twice (``HUNG_AGAIN``)."""
         with self._lock:
             return [part for part, each in self.media_map.ranges(state.status, within=extent) if each == state]
+
+    def fill_in(self, extent: Extent) -> list[Extent]:
+        """Return what of ``extent`` is not data."""
+        with self._lock:
+            return [part for part, state in self.media_map.ranges(within=extent) if not state.is_data]
 
     def refresh(self) -> None:
         """Let the progress counters say what is unreadable by now."""
@@ -210,6 +223,12 @@ class LinearReader:
         small = (each for part in hung for each in part.pieces(_AROUND_HUNG))
         for piece in (*subtract([extent], [*given_up, *hung]), *small):
             self._read_piece(piece, buffer[piece.offset - extent.offset : piece.end - extent.offset])
+
+    def end(self) -> None:
+        """See :meth:`ReadStrategy.end`: nothing waits here."""
+
+    def close(self) -> None:
+        """See :meth:`ReadStrategy.close`: nothing goes on here."""
 
     def _read_piece(self, extent: Extent, buffer: memoryview) -> None:
         if self._try(extent, buffer, direct=False) is None:

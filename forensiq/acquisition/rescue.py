@@ -8,7 +8,7 @@ The order of work is that of GNU ddrescue (its manual, chapter "Algorithm"):
 2. *Trimming*: from both ends of each failed range, sector by sector, up to the first bad sector. What lies between is
    ``unscraped``.
 3. *Scraping*: the rest, sector by sector.
-4. *Retrying*: each bad sector as often as asked, in alternating directions.
+4. *Retrying*: each bad sector as often as asked, in alternating directions, forward in the end.
 5. What a read hung at in an earlier sitting: last, because it may end this one, too. What hangs a second time is given
    up in the sitting after that: it counts as unreadable (``ETIMEDOUT``), so that the image comes to its end.
 
@@ -18,12 +18,13 @@ worked on.
 With an order of work (:class:`OrderOfWork`) the first pass takes its stages one after the other, then all the rest;
 trimming and scraping follow it too. Whoever finds the order out reads through :meth:`Rescue.fetch`, so that nothing is
 read twice.
+
+The last pass goes forward: what lies before it is final, and is announced, so that it can be stored meanwhile.
 """
 
 from __future__ import annotations
 
 import mmap
-import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Protocol
@@ -59,6 +60,7 @@ _MOST_SKIP = 1 << 30  # bytes; also a hundredth of the domain, but on small medi
 _LEAST_MOST = 32  # clusters
 _SLOW_S = 0.25  # seconds: a read that takes less is never slow, whatever the others take
 _SLOW_SHARE = 10
+_SETTLING_S = 0.2
 _MOST_ALONE = 8 << 10  # bytes: more than this is not tried sector by sector before everything else is read
 
 Fetch = Callable[[int, int], bytes | None]
@@ -105,7 +107,8 @@ class Rescue:
 
     ``base`` is the byte of the source that is byte 0 of the medium. ``save(state)`` makes what was reached
     durable; it is called every now and then, and always before :meth:`run` ends or raises. ``read_stored`` gives what
-    was rescued before, the target's by default.
+    was rescued before, the target's by default. ``stopped`` says whether to end. ``settled(position)`` is called when
+    nothing before that byte will change any more, and what could not be read there has been cleared in the target.
     """
 
     def __init__(
@@ -117,9 +120,10 @@ class Rescue:
         progress: Progress,
         settings: RescueSettings,
         *,
-        stop: threading.Event,
+        stopped: Callable[[], bool],
         save: Callable[[MapfileState], None],
         read_stored: Callable[[int, memoryview], None] | None = None,
+        settled: Callable[[int], None] | None = None,
     ) -> None:
         self._source = source
         self._base = base
@@ -127,8 +131,9 @@ class Rescue:
         self._journal = journal
         self._progress = progress
         self._settings = settings
-        self._stop = stop
+        self._stopped = stopped
         self._save = save
+        self._settled = settled or (lambda _: None)
         self._read_stored = read_stored or target.read_stored
         self._domain = Extent(0, 0)
         self._sector = source.sector_size
@@ -137,6 +142,8 @@ class Rescue:
         self._rate = 0.0
         self._state = MapfileState(0, "?", 1)
         self._next_save = monotonic() + settings.checkpoint_s
+        self._final = 0
+        self._next_settling = 0.0
 
     def run(self, domain: Extent) -> None:
         """Rescue ``domain``: afterwards each byte of it is data or unreadable.
@@ -144,6 +151,8 @@ class Rescue:
         Raises :class:`Interrupted` on a stop request and :class:`SourceLostError` when the drive is gone; the state is
         saved then, and another run goes on from it.
         """
+        retries = range(self._settings.retried, self._settings.retries)
+        self._final = domain.offset
         try:
             with self._progress.nested("rescue: copying", domain.length, "rescue"):
                 self._progress.add("rescue", sum(part.length for part, each in self._within(domain) if each.is_data))
@@ -151,11 +160,12 @@ class Rescue:
                 self._copy([domain], 1, forward=True, skipping=True)
                 self._copy([domain], 2, forward=False, skipping=True)
                 self._copy([domain], 3, forward=True, skipping=False, also=(SLOW,))
-                self._work_on([*stages, domain])
-                for number in range(self._settings.retried, self._settings.retries):
-                    self._progress.phase = f"rescue: retrying, {number + 1} of {self._settings.retries}"
-                    self._retry(domain, number + 1, forward=number % 2 == 0)
+                self._work_on([*stages, domain], last=not retries)
+                for number in retries:
+                    self._progress.phase = f"rescue: retrying, {number + 1} of {retries.stop}"
+                    self._retry(domain, number + 1, forward=(retries.stop - number) % 2 == 1)
                 self._read_what_hung(domain)
+            self._finalise(domain.end)
             self._state = MapfileState(domain.end, "+", max(self._settings.retried, self._settings.retries))
         finally:
             self._save(self._state)
@@ -182,13 +192,13 @@ class Rescue:
         self._progress.phase = "rescue: copying"
         return done
 
-    def _work_on(self, places: Sequence[Extent]) -> None:
+    def _work_on(self, places: Sequence[Extent], *, last: bool) -> None:
         self._progress.phase = "rescue: trimming"
         for each in places:
             self._trim(each)
         self._progress.phase = "rescue: scraping"
         for each in places:
-            self._scrape(each)
+            self._scrape(each, last=last and each is places[-1])
 
     def _read_what_hung(self, domain: Extent) -> None:
         for part in self._with_status(domain, HUNG_AGAIN):
@@ -196,7 +206,7 @@ class Rescue:
         if self._with_status(domain, HUNG):
             self._progress.phase = "rescue: reading where the drive hung before"
             self._copy([domain], 4, forward=True, skipping=False, also=(HUNG,))
-            self._work_on([domain])
+            self._work_on([domain], last=True)
 
     def _copy(
         self,
@@ -266,16 +276,21 @@ class Rescue:
                         break
             self._journal.mark(rest, UNSCRAPED)
 
-    def _scrape(self, domain: Extent) -> None:
+    def _scrape(self, domain: Extent, *, last: bool) -> None:
         for block in self._with_status(domain, UNSCRAPED):
             for sector in _sectors(block, self._sector, forward=True):
+                if last:
+                    self._announce(sector.offset)
                 self._state = MapfileState(sector.offset, "/", 1)
                 self._settle(sector, READ)
 
     def _retry(self, domain: Extent, number: int, *, forward: bool) -> None:
         bad = [part for part, _ in self._within(domain, ReadStatus.UNREADABLE)]
+        last = number == self._settings.retries
         for block in bad if forward else reversed(bad):
             for sector in _sectors(block, self._sector, forward=forward):
+                if last:
+                    self._announce(sector.offset)
                 self._state = MapfileState(sector.offset, "-", number)
                 self._settle(sector, READ_AFTER_RETRY)
 
@@ -348,8 +363,22 @@ class Rescue:
             self._progress.add("rescue", extent.length)
         return error
 
+    def _announce(self, position: int) -> None:
+        """The last pass is at ``position``: what lies before it is final, up to the first range that waits for more."""
+        if monotonic() >= self._next_settling:
+            waiting = self._within(Extent.between(self._final, position), ReadStatus.NOT_TRIED, ReadStatus.SKIPPED)
+            self._finalise(waiting[0][0].offset if waiting else position)
+            self._next_settling = monotonic() + _SETTLING_S
+
+    def _finalise(self, position: int) -> None:
+        for part, state in self._within(Extent.between(self._final, position)):
+            if not state.is_data:
+                self._target.clear(part)
+        self._final = max(self._final, position)
+        self._settled(self._final)
+
     def _pause(self) -> None:
-        if self._stop.is_set():
+        if self._stopped():
             raise Interrupted("stopped during the rescue")
         if monotonic() >= self._next_save:
             self._save(self._state)

@@ -2,7 +2,8 @@
 
 The image needs its bytes in order; a failing drive must not be read in order. So at the first error, or the first area
 that answers slowly, everything from there on is rescued into a store, by the passes of
-:mod:`~forensiq.acquisition.rescue`; the pipeline waits meanwhile, then gets the rest of the medium from the store.
+:mod:`~forensiq.acquisition.rescue`, in a thread of its own. The pipeline gets the rest of the medium from the store, as
+far as it is final: from the last pass on, which goes forward.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from msgspec import Struct
 
 from forensiq.acquisition.reader import LinearReader, ReadJournal
 from forensiq.acquisition.rescue import Rescue, RescueSettings
+from forensiq.acquisition.rescue_thread import BackgroundRescue
 from forensiq.clock import monotonic
 from forensiq.errors import DestinationError, SourceLostError
 from forensiq.images.base import RescueTarget
@@ -73,6 +75,7 @@ class RescueReader:
         self._progress = progress
         self._setup = setup
         self._start: int | None = None
+        self._work: BackgroundRescue | None = None
         self._in_order: LinearReader | None = None
         self._at_once = setup.at_once or setup.known is not None or setup.earlier is not None or bool(setup.hung)
         self._rate = 0.0
@@ -92,8 +95,19 @@ class RescueReader:
         rest, view = extent.split_at(extent.offset + done)[1], buffer[done:]
         if self._in_order is not None:
             self._in_order.read(rest, view)
-        else:
+        elif self._work is not None:
+            self._work.wait(rest.end)
             self._serve(rest, view)
+
+    def end(self) -> None:
+        """See :meth:`forensiq.acquisition.reader.ReadStrategy.end`: whoever waits for the rescue ends, too."""
+        if self._work is not None:
+            self._work.request_end()
+
+    def close(self) -> None:
+        """See :meth:`forensiq.acquisition.reader.ReadStrategy.close`: the rescue ends after the read under way."""
+        if self._work is not None:
+            self._work.close()
 
     def _stream(self, extent: Extent, buffer: memoryview) -> int:
         """Read in order; return how many bytes were read before the first trouble."""
@@ -134,7 +148,14 @@ class RescueReader:
         setup.target.begin_rescue(start)
         self._refuse_short_target(domain)
         self._start = start
-        self._journal.strategy = f"rescue from byte {start} on"
+        self._work = BackgroundRescue(lambda settled: self._rescue(domain, settled), domain.end, setup.stop)
+        self._work.start()
+        return True
+
+    def _rescue(self, domain: Extent, settled: Callable[[int], None]) -> None:
+        setup, work = self._setup, self._work
+        assert work is not None
+        self._journal.strategy = f"rescue from byte {domain.offset} on"
         self._take_over(domain)
         rescue = Rescue(
             self._source,
@@ -143,19 +164,17 @@ class RescueReader:
             self._journal,
             self._progress,
             setup.settings,
-            stop=setup.stop,
+            stopped=work.is_stopped,
             save=self._save,
             read_stored=lambda offset, buffer: self._serve(Extent(offset, len(buffer)), buffer),
+            # What another rescue got is written into a target in place by whoever reads: not while this one writes.
+            settled=settled if setup.earlier is None else None,
         )
         try:
             rescue.run(domain)
         finally:
             if setup.settings.order is not None:
                 self._journal.strategy += f"; {setup.settings.order.statement}"
-        for part, state in self._journal.media_map.ranges(within=domain):
-            if not state.is_data:
-                setup.target.clear(part)
-        return True
 
     def _refuse_short_target(self, domain: Extent) -> None:
         known, there = self._setup.known, self._setup.target.stored_size()

@@ -160,9 +160,10 @@ class OutputFile:
     def reach(self, size: int) -> None:
         """Let a file that is shorter than ``size`` end there, with zeros; :attr:`end` stays where it is."""
         if self.size() < size:
-            end = self.end
-            self.truncate(size)
-            self.end = end
+            try:
+                self._calls.truncate(self._descriptor, size)
+            except OSError as error:
+                raise destination_error(error, self.path, f"extending {self.path}") from error
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Read what was written; thread-safe. Return the bytes read, less than asked for only at the end."""

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from forensiq.acquisition.map_keeper import MapKeeper
 from forensiq.acquisition.pipeline import ResumePoint, run_pipeline
 from forensiq.acquisition.plan import plan_acquisition
 from forensiq.acquisition.reader import HUNG, HUNG_AGAIN, LinearReader, ReadJournal, ReadStrategy
@@ -164,8 +165,8 @@ def test_the_order_of_work_is_that_of_a_rescue(tmp_path: Path) -> None:
     for sector in [*range(600, 640), 5000]:
         assert fails.count(sector) == 3
     last = fails[-41:]
-    assert last == sorted(last, reverse=True)  # the second retry runs backward
-    assert fails[-82:-41] == sorted(last)
+    assert last == sorted(last)  # the last retry runs forward: what lies behind it is final
+    assert fails[-82:-41] == sorted(last, reverse=True)
     trimmed = fails[:2]
     assert set(trimmed) == {600, 639}
 
@@ -547,3 +548,86 @@ def test_a_single_pass_with_retries_would_be_noticed(tmp_path: Path) -> None:
         seen[name] = source.events
     assert in_the_order_of_a_rescue(seen["rescue"], bad, size)
     assert not in_the_order_of_a_rescue(seen["single pass"], bad, size)
+
+
+class Watched(FaultySource):
+    """Waits at its last retry until the writer has got what lies before it."""
+
+    def __init__(self, data: bytes, truth: MediaMap, at: Extent, reads: int, reached: threading.Event) -> None:
+        super().__init__(MemorySource(data), truth)
+        self.at = at
+        self.reads = reads
+        self.reached = reached
+        self.in_time: bool | None = None
+
+    def read_direct(self, offset: int, buffer: memoryview) -> int:
+        if Extent(offset, len(buffer)) == self.at:
+            self.reads -= 1
+            if not self.reads:
+                self.in_time = self.reached.wait(20)
+        return super().read_direct(offset, buffer)
+
+
+@pytest.mark.parametrize(("retries", "reads"), [(0, 2), (1, 3), (2, 4)])
+def test_what_is_final_is_stored_while_the_last_pass_goes_on(
+    tmp_path: Path, retries: int, reads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forensiq.acquisition.rescue._SETTLING_S", 0.0)
+    size = 16 << 20
+    data = media(size)
+    first, last = Extent(300 * SECTOR, 3 * SECTOR), Extent(size - 700 * SECTOR, 3 * SECTOR)
+    truth = map_of(size, [first, last])
+    reached = threading.Event()
+
+    class Writer(MemoryWriter):
+        def write(self, encoded: bytes) -> None:
+            super().write(encoded)
+            if len(self.stored) >= 8 << 20:
+                reached.set()
+
+    writer = Writer()
+    # The sector in the middle of the last bad area is read when it is scraped, and at each retry.
+    middle = Extent(last.offset + SECTOR, SECTOR)
+    source = Watched(data, truth, middle, reads - 1, reached)
+    result = acquire(source, tmp_path, writer, retries=retries, at_once=True)
+    assert result.complete, result.failure
+    assert source.in_time is True, "nothing was stored before the last pass had ended"
+    assert bytes(writer.stored) == filled(data, (first, last))
+    assert result.media_map == truth
+
+
+def test_a_destination_that_fails_meanwhile_ends_the_rescue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forensiq.acquisition.rescue._SETTLING_S", 0.0)
+    size = 16 << 20
+    truth = map_of(size, [Extent(300 * SECTOR, 3 * SECTOR), Extent(size - 200 * SECTOR, 100 * SECTOR)])
+    slow = Faults(slow={Extent(size - 200 * SECTOR, 100 * SECTOR): 0.01})
+    source = FaultySource(MemorySource(media(size)), truth, slow)
+    result = acquire(source, tmp_path, MemoryWriter(full_at=1 << 20), retries=1, at_once=True)
+    assert isinstance(result.failure, DestinationError)
+    retried = sum(event.failed and event.offset >= size - 200 * SECTOR for event in source.events)
+    assert retried < 190, "the rescue went on although nobody could store anything any more"
+    known = load_map(tmp_path / "X.rescue.map", size)
+    assert known.total(ReadStatus.READ) == size - 103 * SECTOR
+    again = FaultySource(MemorySource(media(size)), truth)
+    writer = MemoryWriter()
+    assert acquire(again, tmp_path, writer, known=known, retries=0).complete
+    assert bytes(writer.stored) == filled(media(size), truth.extents(ReadStatus.UNREADABLE))
+    assert not again.events
+
+
+def test_the_map_is_saved_before_fill_is_handed_over_and_not_again_for_what_it_tells(tmp_path: Path) -> None:
+    size = 1 << 20
+    truth = map_of(size, [Extent(300 * SECTOR, 3 * SECTOR), Extent(1500 * SECTOR, SECTOR)])
+    source = FaultySource(MemorySource(media(size)), truth)
+    journal = ReadJournal(MediaMap(size), Progress(0))
+    saved: list[MediaMap] = []
+    keeper = MapKeeper(LinearReader(source, Extent(0, size), 0, journal), journal, saved.append)
+    buffer = memoryview(bytearray(256 << 10))
+    counts = []
+    for piece in Extent(0, size).pieces(256 << 10):
+        keeper.read(piece, buffer)
+        counts.append(len(saved))
+    assert counts == [1, 1, 2, 2]
+    assert saved[-1].extents(ReadStatus.UNREADABLE) == truth.extents(ReadStatus.UNREADABLE)
+    keeper.read(Extent(256 << 10, 256 << 10), buffer)
+    assert len(saved) == 2
