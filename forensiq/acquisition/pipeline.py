@@ -127,6 +127,7 @@ class _Run:
             strategy(self.journal) if strategy else LinearReader(source, plan.extent, plan.retries, self.journal)
         )
         self.pool = BufferPool(plan.buffers, plan.batch_size, self.failure)
+        self.zeros = memoryview(bytes(plan.batch_size if plan.scope is not None else 0))
         self.digester = Digester(plan.algorithms, self.failure, lambda count: progress.add("hash", count))
         self.blocks = BlockDigester(plan.block_hash_size, self.failure) if plan.block_hash_size else None
         self.statistics = StatisticsCollector()
@@ -161,11 +162,23 @@ class _Run:
             if number < 0:
                 buffer.release()
                 return
-            data = buffer.memory[: extent.length]
             self.progress.position = extent.offset
-            self._fill(extent, data)
+            skipped = self._skipped(extent)
+            if skipped:
+                data = self.zeros[: extent.length]
+            else:
+                data = buffer.memory[: extent.length]
+                self._fill(extent, data)
             self.progress.add("read", self.plan.taken(extent))
-            self._pass_on(Batch(number, extent.offset, data), buffer)
+            self._pass_on(Batch(number, extent.offset, data, skipped), buffer)
+
+    def _skipped(self, extent: Extent) -> bool:
+        """Say whether nothing of ``extent`` is taken, so that no buffer need be cleared for it."""
+        if self.plan.scope is None or extent.end > self.plan.extent.length:
+            return False
+        if self.resume and extent.offset < self.resume.upto:
+            return False
+        return next(self.plan.scope.within(extent), None) is None
 
     def _fill(self, extent: Extent, data: memoryview) -> None:
         medium = extent.intersect(Extent(0, self.plan.extent.length))

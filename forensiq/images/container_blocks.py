@@ -87,6 +87,8 @@ class BlockEncoder:
         size, data, zeros = self.block_size, batch.data, self._zeros
         if batch.offset % size:
             raise ValueError(f"a batch begins at a block boundary, not at byte {batch.offset}")
+        if batch.zeros:
+            return EncodedBlocks(batch.offset, len(data), data, [None] * -(-len(data) // size))
         blocks: list[bytes | memoryview | None] = []
         incompressible = False
         for number, start in enumerate(range(0, len(data), size), batch.offset // size):

@@ -24,6 +24,8 @@ class RawBatch(Struct, frozen=True):
 
 def sparse_batch(batch: Batch) -> RawBatch:
     """Find what of ``batch`` is zero and need not be written."""
+    if batch.zeros:
+        return RawBatch(batch.offset, batch.data, ())
     runs: list[Extent] = []
     for unit in Extent(0, len(batch.data)).pieces(UNIT):
         if _ZEROS.startswith(batch.data[unit.offset : unit.end]):

@@ -30,9 +30,11 @@ class Batch(Struct, frozen=True):
 
     ``number`` counts batches from 0 without gaps; ``offset`` is in bytes of the stored medium and a multiple of the
     chunk size; ``data`` is a whole number of chunks, but for the last batch of a medium. ``data`` is borrowed from a
-    buffer pool and stays as it is until every stage has released it.
+    buffer pool and stays as it is until every stage has released it. ``zeros`` says that it is known to hold nothing
+    else, so that nobody need look.
     """
 
     number: int
     offset: int
     data: memoryview
+    zeros: bool = False

@@ -239,7 +239,10 @@ def scope(bench: Bench) -> list[Row]:
 
 
 def convert(bench: Bench) -> list[Row]:
-    """E01 to QCOW2 and VMDK against ewfexport and qemu-img; raw to E01 against acquire. Without the read-back."""
+    """E01 to QCOW2 and VMDK against ewfexport and qemu-img, both with MD5 and SHA-256; raw to E01 against acquire.
+
+    Without the read-back.
+    """
     if shutil.which("qemu-img") is None:
         print("convert: left out, it needs qemu-img", flush=True)
         return []
@@ -258,7 +261,7 @@ def convert(bench: Bench) -> list[Row]:
     ):
         words = ("convert", image, str(out / "x"), "--format", name, "--no-verify", "--quiet", *options)
         ours = bench.writing("forensiq", bench.forensiq(*words, "--block-hash-size", "none", "--no-segment-hash"))
-        script = f"ewfexport -q -u -f raw -d sha1 -t {out}/raw {image} && "
+        script = f"ewfexport -q -u -f raw -d sha256 -t {out}/raw {image} && "
         script += f"qemu-img convert -f raw -O {subformat} {out}/raw.raw {out}/y && rm {out}/raw.raw"
         peer = bench.writing("ewfexport, qemu-img", ["sh", "-c", script])
         rows += bench.compare(f"convert E01 to {subformat}", ours, [(peer, 1.0)])

@@ -188,6 +188,26 @@ def test_encoding_in_many_threads_changes_nothing(subject: Format, tmp_path: Pat
         assert (tmp_path / "one" / one.path).read_bytes() == (tmp_path / "many" / many.path).read_bytes()
 
 
+def test_zeros_that_are_known_to_be_zeros_are_stored_as_others(subject: Format, tmp_path: Path) -> None:
+    size = 3 * (4 << 20) + 512
+    data = bytes(size)
+    made = []
+    for name, known in (("one", False), ("other", True)):
+        writer = subject.make(tmp_path / name / "x", size)
+        writer.begin()
+        for batch in pieces(writer, data, (4 << 20) // writer.chunk_size):
+            writer.write(writer.encode(replace_zeros(batch, known)))
+        made.append(named(writer.finish(ClosingFacts(digests(data)))))
+    assert made[0] == made[1]
+    for segment in made[0].segments:
+        one, other = (tmp_path / name / Path(segment.path).name for name in ("one", "other"))
+        assert one.read_bytes() == other.read_bytes()
+
+
+def replace_zeros(batch: Batch, known: bool) -> Batch:
+    return Batch(batch.number, batch.offset, batch.data, zeros=known)
+
+
 def test_the_buffer_may_be_reused_after_write(subject: Format, tmp_path: Path) -> None:
     writer = subject.make(tmp_path / "x", len(DATA))
     writer.begin()

@@ -73,6 +73,11 @@ class ChunkEncoder:
         if batch.offset % size:
             raise ValueError(f"a batch begins at a chunk boundary, not at byte {batch.offset}")
         whole = batch.data
+        packed = self._compression is not Compression.NONE and len(self._stored_zeros) < size
+        if batch.zeros and packed and len(whole) % size == 0:
+            count, stored_zeros = len(whole) // size, self._stored_zeros
+            media = Extent(batch.offset, len(whole))
+            return EncodedBatch(media, [stored_zeros] * count, [b""] * count, [len(stored_zeros)] * count)
         pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
         if self._compression is Compression.NONE:
             data: list[bytes | memoryview] = list(pieces)
