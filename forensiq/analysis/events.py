@@ -36,7 +36,7 @@ _TIMES = re.compile(r'"mtime":(null|"[^"]*"),"atime":(null|"[^"]*"),"ctime":(nul
 name holds can look like this."""
 _IN_CSV = frozenset(',"')
 _BILLION, _HOUR = 1_000_000_000, 3600
-_SECONDS = 19
+_DAY, _SECONDS = 10, 19
 _NO_FRACTION = b".000000000"
 _JSON = b"{"
 
@@ -52,7 +52,12 @@ class EventForm(StrEnum):
 def shown_rows(rows: Sequence[bytes], form: EventForm, other: Callable[[bytes], bytes]) -> list[bytes]:
     """Return rows as they are shown; ``other`` makes one from the JSON of an event."""
     if form is EventForm.TEXT:
-        return [row[:_SECONDS] + row[KEY:] if row[KEY : KEY + 1] != _JSON else other(row[KEY:]) for row in rows]
+        return [
+            row[:_DAY] + b" " + row[_DAY + 1 : _SECONDS] + row[KEY:]
+            if row[KEY : KEY + 1] != _JSON
+            else other(row[KEY:])
+            for row in rows
+        ]
     before = b'{"time":"' if form is EventForm.JSON else b""
     return [
         other(row[KEY:])
@@ -92,7 +97,7 @@ class EventLines:
         self._entries = JsonLines(partition, partition_offset)
         self._path = ""
         self._printable = True
-        self._hours = Hours("", " " if form is EventForm.TEXT else "T")
+        self._hours = Hours("", "T")
         around = {EventForm.TEXT: ("  ", ""), EventForm.CSV: ("Z,", ""), EventForm.JSON: ('Z","activity":"', '",')}
         before, behind = around[form]
         self._activities = [f"{before}{activity}{behind}" for activity in _ACTIVITIES]

@@ -38,7 +38,8 @@ def tell_usage(error: click.ClickException, mode: OutputMode) -> ExitCode:
         sys.stderr.write(error.format_message() + "\n")
         return ExitCode.USAGE
     path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "forensiq"
-    return _tell("UsageError", error.format_message(), f"see '{path} --help'", ExitCode.USAGE, {}, mode)
+    message = error.format_message().replace("\n\t", " ")
+    return _tell("UsageError", message, f"see '{path} --help'", ExitCode.USAGE, {}, mode)
 
 
 def tell_fault(
@@ -67,15 +68,20 @@ def _tell(
         else:
             sys.stdout.flush()
             red, plain = ("\x1b[1;31m", "\x1b[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
-            sys.stderr.write(f"{red}forensiq:{plain} {printable(message)}\n")
+            sys.stderr.write(f"{red}forensiq:{plain} {_one_line(message)}\n")
             if hint:
-                sys.stderr.write(f"  Hint: {printable(hint)}\n")
+                sys.stderr.write(f"  Hint: {_one_line(hint)}\n")
             sys.stderr.flush()
     except OSError:
         # Nobody is there to be told; the exit code still says it.
         forget_stdout()
         forget_stderr()
     return code
+
+
+def _one_line(sentence: str) -> str:
+    """Return ``sentence`` safe to print; a name in it cannot begin a line of its own."""
+    return printable(sentence).replace("\n", "\\x0a")
 
 
 def _keep(text: str) -> str | None:

@@ -5,6 +5,7 @@ None of that may reach evidence or end an acquisition.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,10 @@ def hold_standard_descriptors() -> None:
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that knows no "·", or a name that is not UTF-8, must not end an acquisition.
+            stream.reconfigure(errors="backslashreplace")
 
 
 def forget_stdout() -> None:

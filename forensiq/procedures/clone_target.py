@@ -39,6 +39,7 @@ from forensiq.procedures.sitting import SittingState, sample_path, state_of
 
 __all__ = ["HeldTarget", "clone_facts", "hold_target"]
 
+_DEVICES, _SHARED_MEMORY = Path("/dev"), Path("/dev/shm")  # noqa: S108
 _EDGE = 1 << 20
 _PLACES = 256
 _PLACE = 64 << 10
@@ -122,6 +123,11 @@ def _look(target: str) -> tuple[CloneFacts, bool]:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
+        if path.is_relative_to(_DEVICES) and not path.is_relative_to(_SHARED_MEMORY):
+            # A file there would lie in memory, and look like the drive that was meant.
+            raise UsageError(
+                f"{path}: there is no such drive", hint="'forensiq devices' shows those there are", path=str(path)
+            ) from None
         return CloneFacts(str(path), "new file", 0), False
     except OSError as error:
         raise DestinationError(f"{path} cannot be looked at: {error.strerror}", path=str(path)) from error

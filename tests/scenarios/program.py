@@ -56,6 +56,7 @@ def forensiq(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        errors="replace",
         timeout=timeout,
         check=False,
         user=user,

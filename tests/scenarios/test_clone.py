@@ -68,6 +68,14 @@ def test_da_ao_12_an_image_becomes_a_new_file(tmp_path: Path) -> None:
     ]
 
 
+def test_a_drive_that_is_not_there_never_becomes_a_file_in_dev(tmp_path: Path) -> None:
+    source(tmp_path)
+    target = Path("/dev/forensiq-no-such-drive")
+    assert run(tmp_path, "disk.dd", target).expect(2).json["error"] == "UsageError"
+    assert not target.exists()
+    assert not (tmp_path / "record").exists()
+
+
 @pytest.mark.root
 def test_da_ao_11_14_a_drive_becomes_an_equal_drive(tmp_path: Path) -> None:
     data = source(tmp_path)

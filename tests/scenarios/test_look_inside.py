@@ -150,6 +150,8 @@ def test_a_time_line_is_sorted(disk: Path) -> None:
     assert times == sorted(
         times, key=lambda text: text[:-1].ljust(29, "0") if "." in text else text[:-1] + ".000000000"
     )
+    shown = [line[:19] for line in run("timeline", disk, "--format", "text").stdout.decode().splitlines()]
+    assert shown == [str(event["time"])[:19].replace("T", " ") for event in events]
     csv = run("timeline", disk, "--format", "csv", "--partition", 2).stdout.decode().splitlines()
     assert csv[0].startswith("time,activity,partition,path")
     assert any("KEPT.TXT" in line for line in csv)

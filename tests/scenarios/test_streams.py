@@ -66,3 +66,20 @@ def test_a_full_output_is_told_and_keeps_its_exit_code(disk: Path) -> None:
 def test_an_error_keeps_its_exit_code_when_nobody_can_be_told(disk: Path) -> None:
     for words in ("forensiq info nowhere --json > /dev/full", "forensiq info nowhere 2> /dev/full"):
         assert _shell(f"{words}; echo code $? >&1", disk.parent).stdout == "code 9\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_knows_few_characters_ends_nothing(encoding: str, disk: Path) -> None:
+    few = {"PYTHONIOENCODING": encoding}
+    done = forensiq("acquire", disk, disk.parent / "X", "--case-number", "№ 7", environment=few).expect(0)
+    assert "COMPLETE" in done.out
+    assert forensiq("verify", disk.parent / "X.E01", environment=few).expect(0).out.startswith("VERIFIED")
+
+
+def test_a_name_that_is_not_utf_8_is_shown_and_acquired(disk: Path) -> None:
+    name = os.fsdecode(b"bad\xff\nname")
+    disk.rename(disk.parent / name)
+    done = forensiq("acquire", disk.parent / name, disk.parent / "X", folder=disk.parent).expect(0)
+    assert "name" in done.out
+    error = forensiq("info", name + "2", folder=disk.parent).expect(9).err
+    assert len(error.splitlines()) == 1, "a name brought a line of its own"
