@@ -11,6 +11,7 @@ import click
 from forensiq.cli.image_options import catalogue_option, image_options, tell_rest
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.recorded import recorded
+from forensiq.cli.row_colours import heading, listing_colours
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, visible
 from forensiq.errors import ExitCode, UsageError
@@ -110,6 +111,7 @@ class _Page:
         }
         self._current: int | None = None
         self._shown = self._gone = 0
+        self._colours = listing_colours()
 
     def show(self, path: str | None, *, recurse: bool, deleted: bool) -> None:
         if (path is None or not path.strip("/")) and not deleted:
@@ -133,16 +135,16 @@ class _Page:
                     self._entries(row)
                 else:
                     self._shown += 1
-                    sys.stdout.write(row.decode())
+                    sys.stdout.write(self._colours(row.decode()))
             return
         self._shown += batch.count(b"\n")
-        sys.stdout.write(batch.decode())
+        sys.stdout.write(self._colours(batch.decode()))
 
     def _entries(self, batch: bytes) -> None:
         lines: list[str] = []
         for entry in entries_of(batch):
             self._heading(entry.partition, entry.partition_offset)
-            lines.append(_line(entry) + "\n")
+            lines.append(self._colours(_line(entry) + "\n"))
             self._shown += 1
             self._gone += not entry.allocated
         sys.stdout.write("".join(lines))
@@ -151,7 +153,8 @@ class _Page:
         if partition != self._current:
             self._current = partition
             place = "Whole medium" if partition == 0 else f"Partition {partition}"
-            sys.stdout.write(f"{place} · {self._names.get(partition, 'file system')} · from byte {offset:,}\n")
+            name = self._names.get(partition, "file system")
+            sys.stdout.write(heading(f"{place} · {name} · from byte {offset:,}") + "\n")
 
 
 def _line(entry: FileEntry) -> str:

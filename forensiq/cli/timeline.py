@@ -16,6 +16,7 @@ import click
 from forensiq.cli.image_options import catalogue_option, image_options, tell_rest
 from forensiq.cli.options import PATH, forensiq_command
 from forensiq.cli.recorded import recorded
+from forensiq.cli.row_colours import timeline_colours
 from forensiq.cli.run import Run
 from forensiq.cli.text import visible
 from forensiq.errors import ExitCode, UsageError
@@ -74,10 +75,12 @@ def command(
 def _write(batches: Iterable[list[bytes]], form: EventForm) -> None:
     sys.stdout.flush()
     out = sys.stdout.buffer
+    colours = timeline_colours() if form is EventForm.TEXT else None
     end = b"\r\n" if form is EventForm.CSV else b"\n"
     for batch in batches:
         for start in range(0, len(batch), _AT_ONCE):
-            out.write(end.join(shown_rows(batch[start : start + _AT_ONCE], form, partial(_rendered, form))) + end)
+            rows = end.join(shown_rows(batch[start : start + _AT_ONCE], form, partial(_rendered, form))) + end
+            out.write(rows if colours is None else colours(rows.decode("utf-8", "replace")).encode())
     out.flush()
 
 
