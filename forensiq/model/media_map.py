@@ -119,8 +119,11 @@ class MediaMap:
             return
         first = bisect_right(self._starts, extent.offset) - 1
         last = bisect_right(self._starts, extent.end - 1) - 1
-        if first == last and self._states[first] == state:
-            return
+        if first == last:
+            if self._states[first] == state:
+                return
+            if self._moves_border(first, extent, state):
+                return
         starts: list[int] = []
         states: list[RangeStatus] = []
         if self._starts[first] < extent.offset:
@@ -149,6 +152,20 @@ class MediaMap:
                 joined_states.append(each)
         self._starts[low:high] = joined_starts
         self._states[low:high] = joined_states
+
+    def _moves_border(self, index: int, extent: Extent, state: RangeStatus) -> bool:
+        """Mark an end of range ``index`` that touches a neighbour with ``state``: what nearly every read does."""
+        starts, states = self._starts, self._states
+        if extent.offset == starts[index] and extent.end < self._end(index) and index and states[index - 1] == state:
+            starts[index] = extent.end
+            return True
+        behind = index + 1
+        if behind == len(starts) or starts[behind] != extent.end or states[behind] != state:
+            return False
+        if extent.offset > starts[index]:
+            starts[behind] = extent.offset
+            return True
+        return False
 
     def ranges(self, *statuses: ReadStatus, within: Extent | None = None) -> Iterator[tuple[Extent, RangeStatus]]:
         """Yield the ranges with one of ``statuses`` (all, if none is named), cut to ``within``."""

@@ -11,7 +11,7 @@ from forensiq.devices.system import System
 from forensiq.errors import DestinationError, DestinationUnsafeError, ForensiqError, SafetyRefusal
 from forensiq.images.create import WorstCase
 from forensiq.model.preflight import CheckVerdict, PreflightCheck, PreflightResult
-from forensiq.model.source import SourceKind
+from forensiq.model.source import SourceIdentity, SourceKind
 from forensiq.procedures.environment import destination_facts, nearest_folder
 from forensiq.procedures.evidence import Evidence
 from forensiq.procedures.evidence_files import EvidenceFiles
@@ -51,7 +51,7 @@ def go_or_refuse(
         output=files[0].stem,
         needs=needs,
         probe=probe,
-        held=identity.kind is SourceKind.BLOCK_DEVICE,
+        held=_is_drive(identity),
     )
     for other in files[1:]:
         facts = destination_facts(other.stem, limits.size)
@@ -59,13 +59,17 @@ def go_or_refuse(
         result = replace(result, checks=result.checks + more)
     places = dict.fromkeys(nearest_folder(each / "X") for each in spill)
     more = tuple(check for each in places if (check := check_writable(each)) is not None)
-    if identity.kind is SourceKind.BLOCK_DEVICE:
+    if _is_drive(identity):
         more += tuple(check_place(identity.path, each) for each in places)
     result = replace(result, checks=result.checks + more)
     for check in result.checks:
         if check.verdict is CheckVerdict.NO_GO:
             raise _refusal(check)
     return result
+
+
+def _is_drive(identity: SourceIdentity) -> bool:
+    return identity.kind is SourceKind.BLOCK_DEVICE
 
 
 def _refusal(check: PreflightCheck) -> ForensiqError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,12 +16,15 @@ from typing import Any
 
 import pytest
 
-from forensiq.errors import DestinationFullError
+from forensiq.errors import DestinationError, DestinationFullError, DestinationUnsafeError
 from forensiq.images.ewf import config
 from forensiq.model.digest import HashAlgorithm
+from forensiq.model.preflight import CheckVerdict, PreflightCheck
 from forensiq.model.records import AcquisitionRecord
 from forensiq.procedures.acquire import acquire, exit_code_of
 from forensiq.procedures.acquire_request import AcquireRequest
+from forensiq.procedures.preflight_destination import check_place
+from tests.rig import loop_device, need_tools
 from tests.scenarios.program import forensiq
 
 pytestmark = pytest.mark.slow
@@ -202,6 +206,60 @@ def test_a_raw_image_in_one_file_cannot_go_on_elsewhere(tmp_path: Path) -> None:
     assert "--segment-size" in forensiq(*words).expect(2).err
     assert not (tmp_path / "more").exists()
     forensiq(*words, "--segment-size", "1MiB").expect(0)
+
+
+@pytest.mark.root
+def test_a_folder_for_the_rest_that_lies_on_the_source_is_refused(tmp_path: Path) -> None:
+    need_tools("mkfs.ext4")
+    disk, mount = tmp_path / "disk.dd", tmp_path / "mnt"
+    mount.mkdir()
+    with disk.open("wb") as file:
+        file.truncate(8 << 20)
+    subprocess.run(["mkfs.ext4", "-q", str(disk)], check=True)
+    with loop_device(disk) as device:
+        subprocess.run(["mount", device.path, str(mount)], check=True)
+        try:
+            # Mounted it is refused for that alone: what is asked here is the place.
+            place = check_place(device.path, mount)
+            error = forensiq("acquire", device.path, tmp_path / "X", "--spill", mount / "more", "--json").expect(6).json
+            files = sorted(each.name for each in mount.iterdir())
+        finally:
+            subprocess.run(["umount", str(mount)], check=True)
+    assert place.verdict is CheckVerdict.NO_GO
+    assert error["exit_code"] == 6
+    assert files == ["lost+found"]
+    assert not list(tmp_path.glob("X.*"))
+
+
+def test_every_folder_for_the_rest_is_looked_at_before_the_first_read(
+    disk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def on_source(source: str, folder: Path) -> PreflightCheck:
+        asked.append(folder)
+        verdict = CheckVerdict.NO_GO if folder.name == "second" else CheckVerdict.GO
+        return PreflightCheck("destination.place", verdict, f"{folder} lies on the source")
+
+    monkeypatch.setattr("forensiq.procedures.acquire_preflight.check_place", on_source)
+    monkeypatch.setattr("forensiq.procedures.acquire_preflight._is_drive", lambda _: True)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    spill = (tmp_path / "first", tmp_path / "second/deeper")
+    with pytest.raises(DestinationUnsafeError, match="second lies on the source"):
+        acquire(AcquireRequest(source=disk, output=tmp_path / "X", spill=spill))
+    assert asked == [tmp_path / "first", tmp_path / "second"]
+    assert not list(tmp_path.glob("X.*"))
+
+
+def test_a_folder_for_the_rest_that_cannot_be_written_to_is_refused(
+    disk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "more").mkdir()
+    original = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "more" and original(path, mode))
+    with pytest.raises(DestinationError, match="more cannot be written to"):
+        acquire(AcquireRequest(source=disk, output=tmp_path / "X", spill=(tmp_path / "more",)))
 
 
 def test_a_taken_name_in_the_other_folder_is_refused(disk: str, tmp_path: Path) -> None:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import hashlib
 import random
 import subprocess
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from forensiq.acquisition.rescue_store import load_map
+from forensiq.acquisition.pipeline import run_pipeline
+from forensiq.acquisition.plan import plan_acquisition
+from forensiq.acquisition.rescue import RescueSettings
+from forensiq.acquisition.rescue_reader import RescueReader, RescueSetup
+from forensiq.acquisition.rescue_store import RescueStore, load_map
 from forensiq.model.extent import Extent
 from forensiq.model.media_map import ReadStatus
+from forensiq.procedures.priority import FileSystemOrder
+from forensiq.sources.faulty import FaultySource
+from forensiq.sources.file import FileSource
+from forensiq.streams.progress import Progress
 from tests.rig import faulty_device, need_tools
 from tests.scenarios.program import forensiq
+from tests.support.linux_volumes import mounted, needs_kernel
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -64,6 +75,57 @@ def saved(folder: Path, place: Extent, base: int = 0) -> int:
             file.seek(part.offset)
             assert file.read(part.length) == EVIDENCE[part.offset - inside.offset : part.end - inside.offset]
     return sum(part.length for part, _ in media_map.ranges(ReadStatus.READ, within=inside))
+
+
+def ntfs_disk(folder: Path) -> tuple[Path, Extent]:
+    """Give an NTFS volume whose file lies far behind free space; return the file's place too."""
+    need_tools("mkntfs", "ntfscp")
+    path = folder / "disk.dd"
+    with path.open("wb") as file:
+        file.truncate(SIZE)
+    subprocess.run(["mkntfs", "-q", "-F", "-s", "512", "-c", "4096", str(path)], check=True, capture_output=True)
+    (folder / "evidence.bin").write_bytes(EVIDENCE)
+    subprocess.run(["ntfscp", str(path), str(folder / "evidence.bin"), "evidence.bin"], check=True, capture_output=True)
+    return path, Extent(path.read_bytes().index(EVIDENCE), len(EVIDENCE))
+
+
+def xfs_disk(folder: Path) -> tuple[Path, Extent]:
+    """The same of XFS, as the kernel writes it, at the size that mkfs.xfs asks for."""
+    needs_kernel("xfs")
+    path = folder / "disk.dd"
+    with path.open("wb") as file:
+        file.truncate(300 << 20)
+    subprocess.run(["mkfs.xfs", "-q", "-f", str(path)], check=True, capture_output=True)
+    with mounted(path, folder / "mnt") as top:
+        for name in "abc":  # folders go to allocation groups in turn, and files to that of their folder
+            (top / name).mkdir()
+        (top / "c/evidence.bin").write_bytes(EVIDENCE)
+    return path, Extent(path.read_bytes().index(EVIDENCE), len(EVIDENCE))
+
+
+@pytest.mark.parametrize("make", [ntfs_disk, xfs_disk])
+def test_free_space_before_a_file_is_read_after_it(tmp_path: Path, make: Callable[[Path], tuple[Path, Extent]]) -> None:
+    path, place = make(tmp_path)
+    size = path.stat().st_size
+    with FileSource(path) as plain:
+        source = FaultySource(plain)
+        stop, progress = threading.Event(), Progress(0)
+        plan = plan_acquisition(source, chunk_size=64 << 10, pad_last_sector=False, block_hash_size=None)
+        order = FileSystemOrder(size, 512)
+        setup = RescueSetup(
+            RescueStore(tmp_path / "X.rescue.part"), lambda *_: None, RescueSettings(order=order), stop, at_once=True
+        )
+        result = run_pipeline(
+            plan, source, [], progress=progress,
+            strategy=lambda journal: RescueReader(source, plan.extent, journal, progress, setup),
+        )  # fmt: skip
+    assert result.complete, result.failure
+    assert "1 file system first" in result.reading.strategy
+    # Nothing is read twice, and the file is whole before half of what lies before it has been touched.
+    assert sum(event.length for event in source.events) == size
+    last = max(n for n, each in enumerate(source.events) if Extent(each.offset, each.length).overlaps(place))
+    before = sum(each.length for each in source.events[:last] if each.offset < place.offset)
+    assert before < place.offset // 2
 
 
 @pytest.mark.parametrize("kind", ["fat", "ext4"])

@@ -10,6 +10,7 @@ import pytest
 
 from forensiq.devices.commands import Ended
 from forensiq.devices.identity import identity_of
+from forensiq.errors import SourceLostError, SourceReadError
 from forensiq.model.preflight import CheckVerdict, PreflightResult
 from forensiq.model.source import SourceIdentity, SourceKind
 from forensiq.procedures.preflight import run_preflight
@@ -172,6 +173,37 @@ def test_encryption_is_seen_before_the_power_is_cut(data: bytes, words: str) -> 
     assert any(words in text for text in result.reasons(CheckVerdict.WARNING))
     hints = [check.hint for check in result.checks if check.code == "source.encryption"]
     assert hints == ["if the machine it comes from still runs, save the keys before its power is cut"]
+
+
+class _Failing(_Medium):
+    """Fails below ``until``; with ``lost`` everything after that fails, too."""
+
+    def __init__(self, data: bytes, until: int, *, lost: bool) -> None:
+        super().__init__(data)
+        self.until = until
+        self.lost = lost
+        self.asked: list[int] = []
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        if offset < self.until:
+            self.asked.append(offset)
+            if self.lost:
+                raise SourceLostError("the drive is not responding", offset=offset, timeout_s=1.0)
+            raise SourceReadError(offset, len(buffer), 5)
+        return super().read_into(offset, buffer)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_headers_that_cannot_be_read_are_not_called_free_of_encryption_and_asked_for_once(lost: bool) -> None:
+    medium = _Failing(_luks(), 4096, lost=lost)
+    result = run_preflight(SourceIdentity(SourceKind.FILE, "/x.raw", medium.size, 512), medium)
+    assert result.go
+    assert _verdicts(result)["source.encryption"] is CheckVerdict.UNKNOWN
+    (said,) = [check.message for check in result.checks if check.code == "source.encryption"]
+    assert "could not be ruled out" in said
+    assert ("not responding" in said) is lost
+    assert len(medium.asked) == len(set(medium.asked))
+    assert len(medium.asked) == 1 if lost else len(medium.asked) < 8
 
 
 def test_suspicion_needs_more_than_disorder() -> None:
