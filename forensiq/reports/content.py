@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from forensiq.model.case import Authority
 from forensiq.model.ledger import TransferRecord
 from forensiq.model.report import CaseReport, ItemReport
 from forensiq.reports.case_verdict import case_verdict, item_verdict, last_acquisition
@@ -21,12 +22,14 @@ from forensiq.reports.verdict import Tone, unreadable_sectors
 __all__ = ["case_document", "receipt_document"]
 
 _FIRST_PAGE = 6
+_BRIEF = 160
+"""So many characters of a name or a sentence stand on the first page: the verdict is on it whatever is called how."""
 
 
 def case_document(report: CaseReport) -> Document:
     """Return the report as sections."""
     verdict = case_verdict(report)
-    number = visible(report.case.number, 200) or "without a number"
+    number = visible(report.case.number, 80) or "without a number"
     redaction = report.redaction
     notice = ""
     if redaction is not None:
@@ -35,8 +38,8 @@ def case_document(report: CaseReport) -> Document:
             f"The full report is the file with the SHA-256 {redaction.full_sha256}."
         )
     return Document(
-        title=f"{visible(report.wording.get('title') or 'Report', 200)}: case {number}",
-        subtitle=visible(report.case.title, 400),
+        title=f"{visible(report.wording.get('title') or 'Report', 80)}: case {number}",
+        subtitle=visible(report.case.title, _BRIEF),
         notice=notice,
         headline=verdict.headline,
         sentence=verdict.sentence,
@@ -57,11 +60,11 @@ def receipt_document(record: TransferRecord) -> Document:
     if not done and not bad:
         headline = "RELEASED, NOT YET RECEIVED"
     return Document(
-        title=f"Receipt for item {visible(record.item, 200)}",
-        subtitle=f"Case {visible(record.case_number, 200)}",
+        title=f"Receipt for item {visible(record.item, 80)}",
+        subtitle=f"Case {visible(record.case_number, _BRIEF)}",
         notice="",
         headline=headline,
-        sentence=f"{visible(record.released_by, 200)} to {visible(record.received_by, 200)}.",
+        sentence=f"{visible(record.released_by, _BRIEF)} to {visible(record.received_by, _BRIEF)}.",
         tone=Tone.BAD if bad else Tone.GOOD if record.match else Tone.ATTENTION,
         summary=(),
         sections=(
@@ -85,16 +88,16 @@ def _summary(report: CaseReport) -> Iterator[Block]:
     case = report.case
     yield fields(
         (
-            field("Case", given(case.number), *([text(case.title)] if case.title else [])),
+            field("Case", given(case.number, limit=_BRIEF), *([text(case.title, _BRIEF)] if case.title else [])),
             field(
                 "Examiner",
-                given(case.examiner.name),
-                *([text(case.examiner.organisation)] if case.examiner.organisation else []),
+                given(case.examiner.name, limit=_BRIEF),
+                *([text(case.examiner.organisation, _BRIEF)] if case.examiner.organisation else []),
             ),
-            field("Laboratory", given(case.agency)),
+            field("Laboratory", given(case.agency, limit=_BRIEF)),
             field(
                 "Authority",
-                *(given(" ".join(part for part in (each.kind, each.identifier) if part)) for each in case.authority),
+                *(_authority(each) for each in case.authority[:_FIRST_PAGE]),
                 *([] if case.authority else [missing("not given")]),
             ),
             field("Evidence last with", *_holders(report)),
@@ -109,8 +112,8 @@ def _summary(report: CaseReport) -> Iterator[Block]:
         what = " ".join(part for part in (source.vendor, source.model, source.serial) if part) if source else ""
         rows.append(
             (
-                text(item.item.identifier),
-                text(what or item.item.description or "not described"),
+                text(item.item.identifier, 40),
+                text(what or item.item.description or "not described", _BRIEF),
                 text(item_verdict(item).headline),
                 _strongest(item),
             )
@@ -126,7 +129,7 @@ def _summary(report: CaseReport) -> Iterator[Block]:
         yield Paragraph("No limitation is known.")
         return
     yield Paragraph("Limitations to know before relying on this report:", strong=True)
-    shown_limits = [(text(where), text(words)) for where, words in found[: _FIRST_PAGE + 2]]
+    shown_limits = [(text(where, 40), text(words, 2 * _BRIEF)) for where, words in found[: _FIRST_PAGE + 2]]
     yield table(("Concerns", "Limitation"), (3, 18), shown_limits)
     if len(found) > len(shown_limits):
         yield Paragraph(f"{len(found) - len(shown_limits):,} more: see the part on limitations.")
@@ -135,12 +138,17 @@ def _summary(report: CaseReport) -> Iterator[Block]:
 def _holders(report: CaseReport) -> Iterator[Cell]:
     for item in report.items[:_FIRST_PAGE]:
         last = max(item.transfers, key=lambda each: each.released, default=None)
-        where = ""
+        where = visible(item.item.location or "no hand-over on record", _BRIEF)
         if last is not None:
-            where = f"released to {last.received_by} {moment(last.released).text}, receipt not countersigned"
+            receiver = visible(last.received_by, 80)
+            where = f"released to {receiver} {moment(last.released).text}, receipt not countersigned"
             if last.received is not None:
-                where = f"{last.received_by}, since {moment(last.received).text}"
-        yield given(f"{item.item.identifier}: {where or item.item.location or 'no hand-over on record'}")
+                where = f"{receiver}, since {moment(last.received).text}"
+        yield Cell(f"{visible(item.item.identifier, 40)}: {where}")
+
+
+def _authority(each: Authority) -> Cell:
+    return given(" ".join(part for part in (each.kind, each.identifier) if part), limit=_BRIEF)
 
 
 def _ledger(report: CaseReport) -> Cell:

@@ -101,7 +101,7 @@ def _compile(document: Document, attachments: tuple[AttachedFile, ...], made: st
             )
         machine_fonts = False
         for _ in range(_ROUNDS):
-            data = _data(document, missing) | {"attachments": listed}
+            data = _data(document, missing, attached=bool(attachments)) | {"attachments": listed}
             (root / "data.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
             try:
                 result = typst.compile(
@@ -133,14 +133,17 @@ def _not_drawn(diagnostic: str) -> set[str]:
     return found
 
 
-def _data(document: Document, missing: set[str]) -> dict[str, object]:
+def _data(document: Document, missing: set[str], *, attached: bool) -> dict[str, object]:
     shown = {ord(character): f"<U+{ord(character):04X}>" for character in missing}
     remark = ""
     if missing:
         listed = ", ".join(f"U+{ord(character):04X}" for character in sorted(missing)[:40])
+        exact = (
+            f"the attached {REPORT_NAME} has them" if attached else "the signed statement (.json) beside it has them"
+        )
         remark = (
             f"No font on the machine that made this report can draw these characters: {listed}"
-            f"{' …' if len(missing) > 40 else ''}. They stand as <U+…> here; the attached {REPORT_NAME} has them."
+            f"{' …' if len(missing) > 40 else ''}. They stand as <U+…> here; {exact}."
         )
 
     def plain(words: str) -> str:

@@ -48,9 +48,9 @@ def missing(reason: str = NOT_RECORDED) -> Cell:
     return Cell(visible(reason, 600), Kind.MISSING)
 
 
-def given(words: object, reason: str = "not given") -> Cell:
+def given(words: object, reason: str = "not given", limit: int = 800) -> Cell:
     """Return a value, or why there is none."""
-    return missing(reason) if words is None or words == "" else text(words)
+    return missing(reason) if words is None or words == "" else text(words, limit)
 
 
 def digest(words: str | None, reason: str = NOT_RECORDED) -> Cell:

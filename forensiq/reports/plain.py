@@ -23,20 +23,20 @@ _MARKS_IN_A_ROW = 6
 def visible(text: str, limit: int | None = None) -> str:
     """Return ``text`` with everything invisible or harmful shown as ``<U+XXXX>``.
 
-    ``limit`` is in characters of ``text``; what is longer is cut, and the cut says how long the whole is.
+    ``limit`` is in characters as they are shown, so that no text takes more room than it was given by being full of
+    what has to be replaced; what is longer is cut, and the cut says how long the whole is.
     """
-    cut = text if limit is None or len(text) <= limit else text[:limit]
     shown: list[str] = []
-    marks = 0
-    for index, character in enumerate(cut):
+    marks = length = 0
+    for index, character in enumerate(text):
         category = unicodedata.category(character)
         marks = marks + 1 if category in ("Mn", "Me") else 0
-        if _harmless(character, category) and marks <= _MARKS_IN_A_ROW and not cut.startswith("<U+", index):
-            shown.append(character)
-        else:
-            shown.append(f"<U+{ord(character):04X}>")
-    if len(cut) < len(text):
-        shown.append(f"… (cut here; {len(text):,} characters in all)")
+        plain = _harmless(character, category) and marks <= _MARKS_IN_A_ROW and not text.startswith("<U+", index)
+        shown.append(character if plain else f"<U+{ord(character):04X}>")
+        length += len(shown[-1])
+        if limit is not None and length > limit:
+            shown[-1] = f"… (cut here; {len(text):,} characters in all)"
+            break
     return "".join(shown)
 
 

@@ -65,6 +65,13 @@ def test_pdfsig_finds_the_signature_valid_and_over_the_whole_file(signed: bytes,
     assert "Signature is Valid." not in said("pdfsig", path)
 
 
+def test_qpdf_finds_no_fault_before_and_after_signing(plain: bytes, signed: bytes, tmp_path: Path) -> None:
+    need("qpdf")
+    for name, content in (("plain.pdf", plain), ("signed.pdf", signed)):
+        (tmp_path / name).write_bytes(content)
+        assert "No syntax or stream encoding errors found" in said("qpdf", "--check", tmp_path / name)
+
+
 def test_signing_adds_and_changes_nothing(plain: bytes, signed: bytes) -> None:
     assert signed.startswith(plain)
     (found,) = signatures_of(signed)

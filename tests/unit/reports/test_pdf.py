@@ -23,6 +23,22 @@ def test_the_same_report_gives_the_same_bytes() -> None:
     assert render_pdf(samples.package()).data == render_pdf(samples.package()).data
 
 
+@pytest.mark.parametrize("name", ["\u202e" * 5000, "x" * 5000, "a\u0301\u0301\u0301\u0301\u0301\u0301\u0301" * 200])
+def test_the_verdict_is_on_the_first_page_whatever_is_called_how(name: str, tmp_path: Path) -> None:
+    pages = text_of(render_pdf(hostile.package_with(name)).data, tmp_path).split("\f")
+    assert "COMPLETE, 16 SECTORS COULD NOT BE READ" in pages[0]
+    assert samples.SHA256[:20] in pages[0]
+    assert "page 1 of" in pages[0]
+
+
+def test_a_receipt_names_where_characters_are_that_no_font_can_draw(tmp_path: Path) -> None:
+    made = render_receipt(samples.transfer(released_by="\U00013000"))
+    words = " ".join(text_of(made.data, tmp_path).split())
+    if made.not_drawn:
+        assert "the signed statement (.json) beside it has them" in words
+    assert "attached" not in words
+
+
 def test_what_decides_is_on_the_first_page_and_digests_can_be_copied(tmp_path: Path) -> None:
     pages = text_of(render_pdf(samples.package()).data, tmp_path).split("\f")
     assert "COMPLETE, 16 SECTORS COULD NOT BE READ" in pages[0]

@@ -47,6 +47,13 @@ def test_a_long_text_is_cut_and_says_so() -> None:
     assert visible("x" * 10_000, 10) == "x" * 10 + "… (cut here; 10,000 characters in all)"
 
 
+@pytest.mark.parametrize("limit", [1, 10, 100])
+def test_a_text_full_of_what_is_replaced_takes_no_more_room_than_it_was_given(limit: int) -> None:
+    shown = visible("\u202e" * 1000, limit)
+    assert len(shown.partition("…")[0]) <= limit
+    assert shown.endswith("1,000 characters in all)")
+
+
 def test_a_pile_of_marks_does_not_climb_over_other_lines() -> None:
     assert visible("a" + "\u0301" * 40).count("\u0301") == 6
 
