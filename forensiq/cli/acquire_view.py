@@ -163,7 +163,9 @@ def _copy(copy: CopyFacts) -> str:
 def show_end(run: Run, record: AcquisitionRecord) -> None:
     """Say what happened; the same facts are in the log."""
     title, style = _headline(record)
-    run.print(f"  {title}    {duration(record.elapsed_s)}, {rate(record.bytes_per_second)}", style=style)
+    # What a rescue has read before it was interrupted is no rate over the medium.
+    speed = f", {rate(record.bytes_per_second)}" if record.status.startswith("complete") else ""
+    run.print(f"  {title}    {duration(record.elapsed_s)}{speed}", style=style)
     rows: list[tuple[str, str]] = []
     for name, text in record.digests.to_json().items():
         rows.append((DIGEST_NAMES[name], text))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from rich.table import Table
+from rich.text import Text
 
 from forensiq.cli.options import PATH, SIZE, forensiq_command
 from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
-from forensiq.cli.text import number, size, visible
+from forensiq.cli.text import number, printable, size, visible
 from forensiq.errors import ExitCode
 from forensiq.model.preflight import CheckVerdict, PreflightCheck, PreflightResult
 from forensiq.procedures.preflight_request import PreflightRequest, preflight
@@ -75,16 +77,20 @@ def _tell(run: Run, result: PreflightResult) -> None:
     sectors = f"{number(who.size // who.sector_size)} sectors of {who.sector_size} bytes"
     run.print(" · ".join(part for part in (visible(who.path), name, size(who.size), sectors) if part))
     run.print()
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0), expand=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for verdict in _MARK:
         for check in result.checks:
             if check.verdict is verdict:
-                _line(run, check)
+                _add(table, check)
+    run.print(table)
     run.print()
     run.print(result.summary[:1].upper() + result.summary[1:], style="bold")
 
 
-def _line(run: Run, check: PreflightCheck) -> None:
+def _add(table: Table, check: PreflightCheck) -> None:
     mark, style = _MARK[check.verdict]
-    run.print(f"  {mark:8} {check.message}", style=style)
+    table.add_row(f"  {mark}", Text(printable(check.message)), style=style)
     if check.hint and check.verdict is not CheckVerdict.GO:
-        run.print(f"           {check.hint}")
+        table.add_row("", Text(printable(check.hint)))

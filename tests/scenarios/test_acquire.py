@@ -231,6 +231,9 @@ def test_ctrl_c_leaves_nothing_that_looks_finished_and_a_record_that_says_so(tmp
     assert "X.E01" not in names(tmp_path / "out")
     assert "X.E01.part" in names(tmp_path / "out")
     assert json.loads((tmp_path / "out/X.record.json").read_text())["status"] == "interrupted"
+    log = (tmp_path / "out/X.log.txt").read_text("utf-8")
+    assert "interrupted" in log[:400].lower()
+    assert "none: the acquisition did not end" in log
 
 
 @pytest.mark.root
@@ -281,6 +284,9 @@ def test_unreadable_sectors_are_filled_listed_and_nothing_else_is(tmp_path: Path
     assert record["verification"]["verdict"] == "verified"
     media_map, _ = parse_mapfile((tmp_path / "out/X.map").read_text(), len(data))
     assert media_map.extents(ReadStatus.UNREADABLE) == tuple(bad)
+    log = (tmp_path / "out/X.log.txt").read_text("utf-8")
+    for said in (sha256(bytes(filled)), md5(bytes(filled)), "5 sectors", *(f"{each.offset // 512:,}" for each in bad)):
+        assert said in log, said
     if image_format == "e01":
         info = forensiq("info", tmp_path / "out/X.E01", "--json").expect(0).json
         assert [(each["first_lba"], each["sectors"]) for each in info["acquisition_errors"]] == [

@@ -54,7 +54,8 @@ def test_a_mounted_partition_is_no_go(tmp_path: Path) -> None:
     assert _checks(done.json, "source.in_use")[0]["message"] == f"{device.path} is mounted on {mount} (ext4)"
     assert _checks(done.json, "destination.place")[0]["verdict"] == "no_go"
     assert "NO-GO" in told.out
-    assert "lies on the source" in told.out
+    assert "lies on the source" in " ".join(told.out.split())
+    assert max(map(len, told.out.splitlines()[1:-1])) <= 80
 
 
 @pytest.mark.root
