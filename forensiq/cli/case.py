@@ -28,6 +28,7 @@ _WORK, _SEAL = "Case", "Seal"
         "countersign": Entry(f"{_HERE}.case_countersign", _SEAL, "Sign a seal as witness or receiver."),
         "check": Entry(f"{_HERE}.case_check", _SEAL, "Check a sealed case against its seal."),
     },
+    example='forensiq case new cases/2026-014 --number 2026-014 --examiner "A. Lee"',
 )
 def command() -> None:
     """Case folders: who did what with which item, in a signed ledger that anyone can check."""

@@ -63,7 +63,7 @@ def _show(run: Run, about: ImageInformation) -> None:
             _line(run, label, visible(value))
     said = [(name, each) for name, value in about.container.items() for each in _each(value)]
     for index, (name, value) in enumerate(said):
-        run.print(f"  {'' if index else 'Container':<12} {name.replace('_', ' ')}: {_value(value)}")
+        _line(run, "" if index else "Container", f"{name.replace('_', ' ')}: {_value(value)}")
     for algorithm, text in about.stored_digests.items():
         _line(run, algorithm.value.upper(), f"{text}   stated in the image")
     for algorithm, text in about.recorded_digests.items():
@@ -85,7 +85,7 @@ def _show(run: Run, about: ImageInformation) -> None:
     for finding in about.findings[:_SHOWN]:
         where = f"{visible(finding.where)}: " if finding.where else ""
         run.warn(f"{where}{visible(finding.message)}")
-    _line(run, "", "Nothing was verified; `forensiq verify` does that.")
+    run.paragraph("Nothing was verified; `forensiq verify` does that.")
 
 
 def _each(value: Fact) -> Sequence[Fact]:
@@ -99,4 +99,4 @@ def _value(value: Fact) -> str:
 
 
 def _line(run: Run, label: str, text: str) -> None:
-    run.print(f"  {label:<12} {text}" if label else f"  {text}")
+    run.field(label, text)

@@ -16,6 +16,7 @@ _HERE = "forensiq.cli"
         "show": Entry(f"{_HERE}.keys_show", "Keys", "A key's name and fingerprint, or all keys that you trust."),
         "trust": Entry(f"{_HERE}.keys_trust", "Keys", "Say whose a key is."),
     },
+    example='forensiq keys new ~/lee.pem --name "A. Lee"',
 )
 def command() -> None:
     """Signing keys: who says that the ledger, a seal or a report is true."""

@@ -55,7 +55,7 @@ COMMANDS: dict[str, Entry] = {
 _BROKEN_PIPE = 141
 
 
-@forensiq_group("forensiq", COMMANDS)
+@forensiq_group("forensiq", COMMANDS, example="sudo forensiq acquire /dev/sdb evidence/ITEM-1")
 @click.version_option(__version__, prog_name="forensiq")
 def program() -> None:
     """Forensic acquisition, verification and examination of evidence drives."""

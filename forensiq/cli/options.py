@@ -81,9 +81,13 @@ class ForensiqCommand(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example as it is, without wrapping."""
-        with formatter.section("Example"):
-            for line in self.example.strip().splitlines():
-                formatter.write(f"  {line}\n")
+        _write_example(self.example, formatter)
+
+
+def _write_example(example: str, formatter: click.HelpFormatter) -> None:
+    with formatter.section("Example"):
+        for line in example.strip().splitlines():
+            formatter.write(f"  {line}\n")
 
 
 def forensiq_command(name: str, *, example: str) -> Callable[[Callable[..., ExitCode | None]], ForensiqCommand]:
@@ -135,6 +139,11 @@ class CommandTable(click.Group):
     """A group whose commands are loaded when they are used; the help needs none of them."""
 
     entries: Mapping[str, Entry]
+    example: str = ""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example behind the commands."""
+        _write_example(self.example, formatter)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the table."""
@@ -167,12 +176,15 @@ class CommandTable(click.Group):
                 )
 
 
-def forensiq_group(name: str, entries: Mapping[str, Entry]) -> Callable[[Callable[[], None]], CommandTable]:
-    """Make a group of commands out of a table; the function gives only its docstring."""
+def forensiq_group(
+    name: str, entries: Mapping[str, Entry], *, example: str
+) -> Callable[[Callable[[], None]], CommandTable]:
+    """Make a group of commands out of a table and a worked ``example``; the function gives only its docstring."""
 
     def decorate(function: Callable[[], None]) -> CommandTable:
         made: CommandTable = click.group(name, cls=CommandTable)(function)
         made.entries = entries
+        made.example = example
         return made
 
     return decorate

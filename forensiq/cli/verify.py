@@ -92,7 +92,7 @@ def _show(run: Run, record: VerificationRecord) -> None:
     run.print(
         f"{_HEADLINES.get(record.verdict, record.verdict)}{partly}", style=_STYLES.get(record.verdict, "bold red")
     )
-    run.print(visible(record.summary))
+    run.field("", visible(record.summary), indent=0, room=0)
     run.print()
     _line(run, "Image", f"{visible(record.image)} · {record.format} · {count(len(record.segments), 'segment')}")
     sectors = record.size // record.sector_size
@@ -162,4 +162,4 @@ def _finding(finding: Finding) -> str:
 
 
 def _line(run: Run, label: str, text: str) -> None:
-    run.print(f"  {label:<10} {text}")
+    run.field(label, text, room=11)

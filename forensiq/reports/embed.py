@@ -19,6 +19,10 @@ from forensiq.model.report import AttachedFile, CaseReport, ReportPackage
 __all__ = ["PACKAGE_SCHEMA", "package_from_json", "package_text", "report_text"]
 
 PACKAGE_SCHEMA = "forensiq/report-package/1"
+_EXPORTS = (
+    "a CASE/UCO or DFXML export is checked by the signature beside it: "
+    "openssl pkeyutl -verify -rawin -pubin -inkey FILE.pub -sigfile FILE.sig -in FILE"
+)
 
 
 def report_text(report: CaseReport) -> str:
@@ -43,9 +47,11 @@ def package_from_json(text: str | bytes) -> ReportPackage:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RecordFormatError(f"not a report of forensiq: no JSON ({error})") from error
+        raise RecordFormatError(f"no PDF, HTML or JSON report of forensiq: no JSON ({error})", hint=_EXPORTS) from error
     if not isinstance(value, dict) or value.get("schema") != PACKAGE_SCHEMA:
-        raise RecordFormatError("not a report of forensiq: another schema", schema=PACKAGE_SCHEMA)
+        raise RecordFormatError(
+            "no PDF, HTML or JSON report of forensiq: another schema", hint=_EXPORTS, schema=PACKAGE_SCHEMA
+        )
     attachments = value.get("attachments")
     if set(value) != {"schema", "ledger_head", "report", "attachments"} or not isinstance(attachments, list):
         raise RecordFormatError("not a report of forensiq: other keys than a report has")

@@ -41,7 +41,8 @@ class Observations(Struct, frozen=True):
     """Everything that a verdict depends on.
 
     ``chunk_checks`` says whether the format protects each chunk by a checksum; ``tail`` is the number of odd bytes
-    behind the medium that the digests cover; ``differing`` is the bytes that differ from the drive compared with, and
+    behind the medium that the digests cover; ``differing`` is the bytes of the sectors that differ from
+    the drive compared with, and
     ``None`` where none was; ``sample`` says in words how much a sample covered;
     ``container_proof`` that digests inside the container, which are not of the medium as such, prove all of it.
     """
@@ -136,7 +137,7 @@ def _mismatch_sentence(seen: Observations, differ: Sequence[str], container: Seq
             + (", though every chunk checksum agrees" if seen.chunk_checks and seen.scope is Scope.FULL else "")
         )
     if seen.differing:
-        parts.append(f"{seen.differing:,} bytes differ from the drive that was compared")
+        parts.append(f"sectors of {seen.differing:,} bytes in all differ from the drive that was compared")
     if not parts:
         parts += [each.message for each in seen.findings if each.cause is Cause.DIGEST][:1]
     if container:

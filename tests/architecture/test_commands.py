@@ -58,6 +58,22 @@ def test_the_help_reads_well_in_80_columns(path: tuple[str, ...]) -> None:
     assert [line for line in text.split("Example:")[0].splitlines() if len(line) > 80] == []
 
 
+@pytest.mark.parametrize("path", [(), ("case",), ("keys",)], ids=" ".join)
+def test_the_help_of_a_group_ends_with_a_worked_example(path: tuple[str, ...]) -> None:
+    group: click.Command = program
+    for name in path:
+        assert isinstance(group, CommandTable)
+        found = group.get_command(click.Context(group), name)
+        assert found is not None
+        group = found
+    text = group.get_help(click.Context(group, info_name="forensiq", terminal_width=80))
+    words = shlex.split(text.split("Example:")[1])
+    words = words[words.index("forensiq") + 1 :]
+    command = max((each for each in COMMANDS if tuple(words[: len(each)]) == each), key=len)
+    with COMMANDS[command].make_context(" ".join(command), words[len(command) :]):
+        pass
+
+
 OWN_STEP = {"acquire", "clone", "convert"}
 """Write their steps themselves: the record that they make holds the head of the ledger at their start."""
 EVIDENCE = {"image", "source"}

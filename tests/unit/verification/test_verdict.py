@@ -81,7 +81,7 @@ CASES = [
         Observations((), (), AGREES, differing=512),
         "mismatch",
         ExitCode.VERIFICATION,
-        "512 bytes differ",
+        "Sectors of 512 bytes in all differ",
     ),
     ("drive agrees", Observations((), (), UNKNOWN, differing=0), "verified", ExitCode.OK, "holds the same bytes"),
     (
