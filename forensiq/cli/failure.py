@@ -22,7 +22,7 @@ from forensiq.cli.run import OutputMode
 from forensiq.cli.streams import forget_stderr, forget_stdout
 from forensiq.cli.text import printable
 from forensiq.clock import rfc3339, utc_now
-from forensiq.errors import ExitCode, Fact, ForensiqError
+from forensiq.errors import DestinationError, ExitCode, Fact, ForensiqError
 
 __all__ = ["tell_error", "tell_fault", "tell_usage"]
 
@@ -72,7 +72,7 @@ def _tell(
             if hint:
                 sys.stderr.write(f"  Hint: {_one_line(hint)}\n")
             sys.stderr.flush()
-    except OSError:
+    except (OSError, DestinationError):
         # Nobody is there to be told; the exit code still says it.
         forget_stdout()
         forget_stderr()

@@ -10,10 +10,22 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from forensiq.errors import DestinationError
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 __all__ = ["flush_or_forget", "forget_stderr", "forget_stdout", "hold_standard_descriptors", "writing_results"]
+
+
+class _Results(io.FileIO):
+    """Standard output, of which a failure (a full disk) is told as one of the destination, whoever writes."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        with writing_results():
+            return super().write(data)
 
 
 def hold_standard_descriptors() -> None:
@@ -30,10 +42,16 @@ def hold_standard_descriptors() -> None:
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal that knows no "·", or a name that is not UTF-8, must not end an acquisition.
-            stream.reconfigure(errors="backslashreplace")
+    # A terminal that knows no "·", or a name that is not UTF-8, must not end an acquisition.
+    if type(sys.stdout) is io.TextIOWrapper and sys.stdout.fileno() == 1:
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(_Results(1, "w", closefd=False)),
+            encoding=sys.stdout.encoding,
+            errors="backslashreplace",
+            line_buffering=sys.stdout.line_buffering,
+        )
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
 
 
 def forget_stdout() -> None:
@@ -57,7 +75,7 @@ def flush_or_forget() -> None:
     for stream, forget in ((sys.stdout, forget_stdout), (sys.stderr, forget_stderr)):
         try:
             stream.flush()
-        except OSError:
+        except (OSError, DestinationError):
             forget()
 
 

@@ -42,8 +42,7 @@ class Observations(Struct, frozen=True):
 
     ``chunk_checks`` says whether the format protects each chunk by a checksum; ``tail`` is the number of odd bytes
     behind the medium that the digests cover; ``differing`` is the bytes of the sectors that differ from
-    the drive compared with, and
-    ``None`` where none was; ``sample`` says in words how much a sample covered;
+    the drive compared with, and ``None`` where none was; ``sample`` says in words how much a sample covered;
     ``container_proof`` that digests inside the container, which are not of the medium as such, prove all of it.
     """
 

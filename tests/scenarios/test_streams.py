@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios.program import forensiq
+from tests.support.fat import fat_volume
 
 DATA = bytes(range(256)) * 2048
 
@@ -61,6 +62,21 @@ def test_a_full_output_is_told_and_keeps_its_exit_code(disk: Path) -> None:
     done = _shell("forensiq info X.E01 --json > /dev/full; echo code $?", disk.parent)
     assert done.stdout == "code 7\n"
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", ["ls", "ls -r --json", "timeline", "timeline --format csv", "hash", "types", "types --json", "partitions"]
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_listing_onto_a_full_disk_is_a_failed_destination(words: str, unbuffered: str, tmp_path: Path) -> None:
+    (tmp_path / "fat.dd").write_bytes(fat_volume({b"KEPT    TXT": b"kept"}))
+    command, *options = words.split()
+    done = _shell(
+        f"PYTHONUNBUFFERED={unbuffered} forensiq {command} fat.dd {' '.join(options)} > /dev/full; echo code $?",
+        tmp_path,
+    )
+    assert done.stdout == "code 7\n", done.stderr
+    assert "fault" not in done.stderr
 
 
 def test_an_error_keeps_its_exit_code_when_nobody_can_be_told(disk: Path) -> None:
