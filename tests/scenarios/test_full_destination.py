@@ -121,6 +121,7 @@ def test_da_ao_10_goes_on_in_another_folder(tmp_path: Path, disk: str, small_dis
         second,
         "--spill",
         third,
+        "--reread",
         "--json",
     ]
     if size := FORMATS[name].get("segment_size"):
@@ -128,6 +129,8 @@ def test_da_ao_10_goes_on_in_another_folder(tmp_path: Path, disk: str, small_dis
     record = forensiq("acquire", *words).expect(0).json
     assert record["verification"]["verdict"] == "verified"
     assert record["digests"]["sha256"] == hashlib.sha256(DATA).hexdigest()
+    # The second look finds the segments in the other folders, before there is a record.
+    assert [each["code"] for each in record["findings"] if "reread" in each["code"]] == ["source.reread"]
     paths = [Path(each["path"]) for each in record["image"]["segments"]]
     assert not paths[0].is_absolute()
     spilled = [path for path in paths if path.is_absolute()]
