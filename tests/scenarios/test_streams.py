@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,27 @@ def test_a_name_that_is_not_utf_8_is_shown_and_acquired(disk: Path) -> None:
     assert "name" in done.out
     error = forensiq("info", name + "2", folder=disk.parent).expect(9).err
     assert len(error.splitlines()) == 1, "a name brought a line of its own"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_signal_while_the_program_is_being_loaded(tmp_path: Path, number: signal.Signals, as_json: bool) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "class Signals:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == 'forensiq.cli.main': os.kill(os.getpid(), {int(number)})\n"
+        "sys.meta_path.insert(0, Signals())\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "forensiq", "doctor", *(["--json"] if as_json else [])],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 130
+    if as_json:
+        assert json.loads(ended.stdout)["error"] == "Interrupted"
+        assert ended.stderr == ""
+    else:
+        assert (ended.stdout, ended.stderr) == ("", "forensiq: interrupted\n")
