@@ -69,19 +69,24 @@ class Trial(Struct, frozen=True):
         request = self.request()
         return clone(request) if request.clone is not None else acquire(request)
 
+    def expected(self) -> bytes:
+        """Return what the image is to hold."""
+        filled = bytearray(DATA)
+        for each in BAD if self.failing else ():
+            filled[each.offset : each.end] = bytes(each.length)
+        return bytes(filled)
+
     def finish(self) -> None:
         """Run it to its end; check that nothing is lost, nothing old is left, and nothing is lying about."""
         record = self.run()
-        expected = bytearray(DATA)
-        for each in BAD if self.failing else ():
-            expected[each.offset : each.end] = bytes(each.length)
+        expected = self.expected()
         assert exit_code_of(record) == (3 if self.failing else 0), (record.failure, record.verification)
         assert record.digests[HashAlgorithm.SHA256] == hashlib.sha256(expected).hexdigest()
         assert record.verification.verdict == "verified"
         unreadable = [Extent(each.offset, each.length) for each in record.unreadable]
         assert unreadable == (list(BAD) if self.failing else [])
         if "clone" in self.kind:
-            assert (self.folder / "target.bin").read_bytes() == bytes(expected)
+            assert (self.folder / "target.bin").read_bytes() == expected
         left = [
             each.name for each in self.folder.iterdir() if each.name.endswith((".part", ".json.tmp", ".state.json"))
         ]
