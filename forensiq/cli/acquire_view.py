@@ -8,6 +8,7 @@ from rich.text import Text
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, duration, number, printable, rate, size, visible
 from forensiq.errors import ExitCode
+from forensiq.model.digest import algorithm_name
 from forensiq.model.finding import Severity
 from forensiq.model.preflight import CheckVerdict
 from forensiq.model.records import AcquisitionRecord, CloneFacts, CopyFacts, ImageFacts
@@ -17,7 +18,6 @@ from forensiq.procedures.acquire_job import PlanFacts
 __all__ = ["show_end", "show_plan", "show_start"]
 
 _SHOWN_RANGES = 5
-DIGEST_NAMES = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256", "sha512": "SHA-512", "blake3": "BLAKE3"}
 
 
 def _facts(run: Run, rows: list[tuple[str, str]]) -> None:
@@ -78,7 +78,7 @@ def _plan_rows(plan: PlanFacts) -> list[tuple[str, str]]:
 
 
 def _digest_names(plan: PlanFacts) -> str:
-    return ", ".join(DIGEST_NAMES[name] for name in plan.algorithms)
+    return ", ".join(algorithm_name(name) for name in plan.algorithms)
 
 
 def _clone_rows(plan: PlanFacts, clone: CloneFacts) -> list[tuple[str, str]]:
@@ -168,7 +168,7 @@ def show_end(run: Run, record: AcquisitionRecord) -> None:
     run.print(f"  {title}    {duration(record.elapsed_s)}{speed}", style=style)
     rows: list[tuple[str, str]] = []
     for name, text in record.digests.to_json().items():
-        rows.append((DIGEST_NAMES[name], text))
+        rows.append((algorithm_name(name), text))
     if record.digests:
         rows.append(("of", record.digest_coverage))
     if record.scope is not None:

@@ -65,10 +65,10 @@ def _show(run: Run, about: ImageInformation) -> None:
     for index, (name, value) in enumerate(said):
         _line(run, "" if index else "Container", f"{name.replace('_', ' ')}: {_value(value)}")
     for algorithm, text in about.stored_digests.items():
-        _line(run, algorithm.value.upper(), f"{text}   stated in the image")
+        _line(run, algorithm.spelled, f"{text}   stated in the image")
     for algorithm, text in about.recorded_digests.items():
         if about.stored_digests.get(algorithm) != text:
-            _line(run, algorithm.value.upper(), f"{text}   stated in the record {visible(about.record or '')}")
+            _line(run, algorithm.spelled, f"{text}   stated in the record {visible(about.record or '')}")
     for index, each in enumerate(about.acquisition_errors[:_SHOWN]):
         last = each.first_lba + each.sectors - 1
         text = f"LBA {number(each.first_lba)} to {number(last)} ({count(each.sectors, 'sector')})"

@@ -11,6 +11,7 @@ from forensiq.cli.recorded import recorded
 from forensiq.cli.run import Run
 from forensiq.cli.text import count, duration, exact_size, number, rate, visible
 from forensiq.errors import ExitCode
+from forensiq.model.digest import algorithm_name
 from forensiq.model.finding import Finding, Severity
 from forensiq.model.records import DamageFacts, ImpactFacts, VerificationRecord
 from forensiq.procedures.progress import Progress
@@ -132,14 +133,14 @@ def _files(run: Run, impact: ImpactFacts) -> None:
 def _digests(run: Run, record: VerificationRecord) -> None:
     for name, each in record.digests.items():
         if each.computed is None:
-            _line(run, name.upper(), f"not computed; recorded is {each.stored or each.record}")
+            _line(run, algorithm_name(name), f"not computed; recorded is {each.stored or each.record}")
         elif each.match is None:
-            _line(run, name.upper(), f"{each.computed}   nothing to compare with")
+            _line(run, algorithm_name(name), f"{each.computed}   nothing to compare with")
         elif each.match:
             places = [place for place, text in (("image", each.stored), ("record", each.record)) if text]
-            _line(run, name.upper(), f"{each.computed}   agrees with the {' and the '.join(places)}")
+            _line(run, algorithm_name(name), f"{each.computed}   agrees with the {' and the '.join(places)}")
         else:
-            _line(run, name.upper(), f"{each.computed}   DIFFERS")
+            _line(run, algorithm_name(name), f"{each.computed}   DIFFERS")
             for where, text in (("image", each.stored), ("record", each.record)):
                 if text is not None:
                     _line(run, "", f"{text}   stated in the {where}")

@@ -13,7 +13,7 @@ from forensiq.model.extent import Extent
 from forensiq.model.finding import Cause, Damage, Finding, Severity
 from forensiq.model.image import ImageMetadata, Segment
 from forensiq.model.source import SourceIdentity, SourceKind
-from forensiq.model.split_names import is_first_part
+from forensiq.model.split_names import first_parts, is_first_part, is_part
 from forensiq.streams.closing import Closing
 from forensiq.streams.files import FileSequence, find_parts
 
@@ -45,8 +45,9 @@ class RawImage(Closing):
         known: Sequence[Path] = (),
         medium_size: int | None = None,
     ) -> None:
-        """Open the image that starts with ``path``; ``sector_size`` (bytes) is not in it and has to be said.
+        """Open the image that ``path`` is of; ``sector_size`` (bytes) is not in it and has to be said.
 
+        Where ``path`` is a later part of a numbered set whose first one lies beside it, the image is the whole set.
         Later parts are looked for in ``folders`` and among the ``known`` paths, besides the folder of the first one.
         With ``medium_size`` (bytes) the image is the start of this one file or device, whatever its name.
 
@@ -55,8 +56,9 @@ class RawImage(Closing):
         """
         if path.is_dir():
             raise ImageFormatError(f"{path} is a folder, not an image", path=str(path))
+        first = path if medium_size is not None else _first_of_set(path)
         self._files = FileSequence(
-            find_parts(path, folders, known) if is_first_part(path.name) and medium_size is None else [path]
+            find_parts(first, folders, known) if is_first_part(first.name) and medium_size is None else [path]
         )
         self.size = self._files.size if medium_size is None else min(self._files.size, medium_size)
         self.sector_size = sector_size
@@ -163,3 +165,8 @@ class RawImage(Closing):
     def close(self) -> None:
         """See :meth:`forensiq.images.base.EvidenceImage.close`."""
         self._files.close()
+
+
+def _first_of_set(path: Path) -> Path:
+    beside = (path.with_name(name) for name in first_parts(path.name))
+    return next((each for each in beside if each.is_file() and is_part(each.name, path.name)), path)

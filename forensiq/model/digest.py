@@ -7,7 +7,9 @@ from enum import Enum
 
 from forensiq.errors import UnknownHashError
 
-__all__ = ["DEFAULT_ALGORITHMS", "DigestSet", "HashAlgorithm"]
+__all__ = ["DEFAULT_ALGORITHMS", "DigestSet", "HashAlgorithm", "algorithm_name"]
+
+_SPELLED = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256", "sha512": "SHA-512", "blake3": "BLAKE3"}
 
 
 class HashAlgorithm(Enum):
@@ -18,6 +20,11 @@ class HashAlgorithm(Enum):
     SHA256 = "sha256"
     SHA512 = "sha512"
     BLAKE3 = "blake3"
+
+    @property
+    def spelled(self) -> str:
+        """The name as standards write it: ``SHA-256``."""
+        return _SPELLED[self.value]
 
     @property
     def digest_size(self) -> int:
@@ -34,6 +41,11 @@ class HashAlgorithm(Enum):
             raise UnknownHashError(
                 f"unknown hash algorithm {name!r}", hint=f"known are {', '.join(known)}", name=name, known=known
             ) from None
+
+
+def algorithm_name(name: str) -> str:
+    """Return the name in options and JSON as standards write it; one that is unknown as it is."""
+    return _SPELLED.get(name, name)
 
 
 DEFAULT_ALGORITHMS = (HashAlgorithm.MD5, HashAlgorithm.SHA256)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["is_first_part", "is_part", "later_parts"]
+__all__ = ["first_parts", "is_first_part", "is_part", "later_parts"]
 
 _NUMBER = re.compile(r"[0-9]{2,5}")
 _LETTERS = re.compile(r"[a-z]{2,4}|[A-Z]{2,4}")
@@ -26,6 +26,17 @@ def is_first_part(name: str) -> bool:
     if _NUMBER.fullmatch(suffix):
         return int(suffix) in (0, 1)
     return _LETTERS_FIRST.fullmatch(suffix) is not None
+
+
+def first_parts(name: str) -> tuple[str, ...]:
+    """Return what the first file of the set may be called in which ``name`` is a later, numbered one."""
+    suffix = _suffix(name)
+    if not _NUMBER.fullmatch(suffix) or is_first_part(name):
+        return ()
+    stem = name[: len(name) - len(suffix)]
+    # Behind .999 comes .1000: the first one has fewer digits then.
+    widths = range(len(suffix), 1, -1)
+    return tuple(f"{stem}{number:0{width}d}" for width in widths for number in (0, 1))
 
 
 def is_part(name: str, other: str) -> bool:

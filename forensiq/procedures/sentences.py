@@ -20,8 +20,6 @@ __all__ = [
     "trim_sentence",
 ]
 
-_NAMES = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256", "sha512": "SHA-512", "blake3": "BLAKE3"}
-
 
 def _count(number: int, one: str, several: str) -> str:
     return f"{number:,} {one if number == 1 else several}"
@@ -52,7 +50,7 @@ def coverage_sentence(
     """Say what the digests are of: ``stored`` bytes, of which ``unreadable`` are fill and ``padding`` were added."""
     if not digests:
         return "no digest was computed"
-    names = " and ".join(_NAMES[algorithm.value] for algorithm in digests)
+    names = " and ".join(algorithm.spelled for algorithm in digests)
     medium = "the medium" if part.whole else "the acquired part of the medium"
     words = [f"{names} {_cover(digests)} the {stored:,} bytes of {medium} as they are stored {place}, in order"]
     if unreadable:
@@ -72,7 +70,7 @@ def scope_coverage_sentence(digests: DigestSet, scope: ScopeFacts, unreadable: i
     """Say what the digests of an acquisition with a scope are of: ``unreadable`` bytes of it are fill."""
     if not digests:
         return "no digest was computed"
-    names = " and ".join(_NAMES[algorithm.value] for algorithm in digests)
+    names = " and ".join(algorithm.spelled for algorithm in digests)
     words = [
         f"{names} {_cover(digests)} the {scope.taken_bytes:,} bytes that were taken, in the order of the medium",
         f"the {scope.skipped_bytes:,} bytes that were skipped by scope are not covered: the map says which they are",

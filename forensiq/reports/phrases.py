@@ -6,10 +6,10 @@ import errno
 import shlex
 from collections.abc import Mapping, Sequence
 
+from forensiq.model.digest import algorithm_name
 from forensiq.reports.plain import visible
 
 __all__ = [
-    "ALGORITHM_NAMES",
     "NOT_RECORDED",
     "about",
     "algorithm",
@@ -28,7 +28,6 @@ __all__ = [
 ]
 
 NOT_RECORDED = "not recorded"
-ALGORITHM_NAMES = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256", "sha512": "SHA-512", "blake3": "BLAKE3"}
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:
@@ -96,7 +95,7 @@ def lba_range(first: int, sectors: int) -> str:
 
 def algorithm(name: str) -> str:
     """Return the usual spelling of a hash algorithm's name."""
-    return ALGORITHM_NAMES.get(name, visible(name, 40))
+    return visible(algorithm_name(name), 40)
 
 
 def listed(words: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ from enum import Enum
 from msgspec import Struct
 
 from forensiq.errors import ExitCode
+from forensiq.model.digest import algorithm_name
 from forensiq.model.extent import merge
 from forensiq.model.finding import Cause, Damage, Finding, Severity
 from forensiq.model.records import DigestComparison, VerificationRecord
@@ -192,11 +193,8 @@ def _no_reference_sentence(seen: Observations) -> str:
     return "Nothing to verify against: no digest in the image, no record beside it."
 
 
-_NAMES = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256", "sha512": "SHA-512", "blake3": "BLAKE3"}
-
-
 def _names(algorithms: Sequence[str]) -> str:
-    shown = [_NAMES.get(name, name) for name in algorithms]
+    shown = [algorithm_name(name) for name in algorithms]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 

@@ -42,7 +42,6 @@ _MOST_VOLUMES = 1024
 _PIECE = 1 << 20
 _BEVIES_KEPT = 16 << 20
 _MOST_FINDINGS = 100
-_NAMES = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256", "sha512": "SHA-512"}
 
 
 def _digests(facts: Facts, name: str, kind: str = "hash") -> dict[HashAlgorithm, str]:
@@ -158,7 +157,7 @@ class Aff4Image(MappedImage):
                 if data is None or hashlib.new(algorithm.value, data).hexdigest() != text:
                     yield problem("aff4.map.digest", f"the {algorithm.value} of {part[1:]} is not the stored one")
                 elif part == "/map":
-                    checked.append(f"{_NAMES[algorithm.value]} of the map")
+                    checked.append(f"{algorithm.spelled} of the map")
         streams = self.chunked
         proven = 0
         for stream in streams:
@@ -178,7 +177,7 @@ class Aff4Image(MappedImage):
                     )
             if wanted and computed == wanted:
                 proven += 1
-                checked.append(f"{' and '.join(_NAMES[each.value] for each in wanted)} of the stored data")
+                checked.append(f"{' and '.join(each.spelled for each in wanted)} of the stored data")
             elif not wanted and not wrong and _covered(stream):
                 proven += 1
                 checked.append("the digest of each stored chunk")

@@ -208,6 +208,22 @@ def test_split_sets_of_other_tools_are_read_as_one(tmp_path: Path, names: list[s
     assert read(tmp_path / first) == b"".join(bytes([number % 251]) * 512 for number in range(len(names)))
 
 
+@pytest.mark.parametrize(("first", "named"), [("X.001", "X.003"), ("X.000", "X.002"), ("X.01", "X.02")])
+def test_a_later_part_stands_for_its_set(tmp_path: Path, first: str, named: str) -> None:
+    stem, start = first.rsplit(".", 1)
+    for number in range(3):
+        (tmp_path / f"{stem}.{int(start) + number:0{len(start)}d}").write_bytes(bytes([number]) * 512)
+    with RawImage(tmp_path / named) as image:
+        assert image.segments[0].path == first
+        assert image.size == 1536
+
+
+def test_a_numbered_file_without_a_first_one_stands_for_itself(tmp_path: Path) -> None:
+    (tmp_path / "X.003").write_bytes(b"3" * 512)
+    with RawImage(tmp_path / "X.003") as image:
+        assert image.size == 512
+
+
 @pytest.mark.parametrize("missing", ["x.002", "x.004"])
 def test_a_gap_in_a_set_is_named(tmp_path: Path, missing: str) -> None:
     for number in range(1, 7):
