@@ -98,7 +98,7 @@ def command(
     if run.json:
         run.result(record)
     else:
-        run.print(f"  {record.summary}")
+        run.paragraph(record.summary)
         for each in record.findings:
             run.warn(f"{each.message} ({visible(each.where or '')}): {visible(each.found or '')}")
     changed = "unchanged" if record.unchanged else "CHANGED"
@@ -109,13 +109,12 @@ def command(
 def _show(run: Run, record: BootRecord, *, running: bool) -> None:
     plan, files = record.plan, record.files
     network = "network on" if plan.network else "no network"
-    run.print(
-        f"  Machine    {plan.firmware.upper()} · {plan.machine} · {plan.bus} · {plan.memory >> 20} MiB · {network}"
-    )
+    machine = f"{plan.firmware.upper()} · {plan.machine} · {plan.bus} · {plan.memory >> 20} MiB · {network}"
+    run.field("Machine", machine, room=11)
     for reason in plan.reasons:
-        run.print(f"             {visible(reason)}")
-    run.print(f"  Written    {visible(files.folder)}: qemu.sh · domain.xml · overlay.qcow2")
+        run.field("", visible(reason), room=11)
+    run.field("Written", f"{visible(files.folder)}: qemu.sh · domain.xml · overlay.qcow2", room=11)
     if running:
-        run.print(f"  Export     {visible(files.socket)}, read-only, until this ends")
+        run.field("Export", f"{visible(files.socket)}, read-only, until this ends", room=11)
     else:
         run.print(f"  Next       forensiq boot {visible(record.image)} {visible(files.folder)} --start      runs it")

@@ -31,38 +31,43 @@ def command(run: Run, device: str | None) -> None:
     for index, entry in enumerate(entries):
         if index:
             run.print()
-        for line in _lines(entry):
-            run.print(line)
+        run.print(_head(entry))
+        for label, text in _facts(entry):
+            run.field(label, text, room=12)
 
 
-def _lines(entry: DeviceEntry) -> Iterator[str]:
+def _head(entry: DeviceEntry) -> str:
     who = entry.identity
     name = " ".join(visible(part) for part in (who.vendor, who.model) if part)
     serial = f"serial {visible(who.serial)}" if who.serial else "no serial number known"
-    yield " · ".join(part for part in (entry.path, size(who.size), who.bus or "", name, serial) if part)
+    return " · ".join(part for part in (entry.path, size(who.size), who.bus or "", name, serial) if part)
+
+
+def _facts(entry: DeviceEntry) -> Iterator[tuple[str, str]]:
+    who = entry.identity
     sectors = who.size // who.sector_size if who.sector_size else 0
     physical = f", {who.physical_sector_size} physical" if who.physical_sector_size else ""
-    yield f"  size        {number(sectors)} sectors of {who.sector_size} bytes{physical}"
+    yield "size", f"{number(sectors)} sectors of {who.sector_size} bytes{physical}"
     flag = {True: "set", False: "NOT set", None: "not known"}[entry.read_only]
-    yield f"  protection  kernel read-only flag {flag}"
+    yield "protection", f"kernel read-only flag {flag}"
     if entry.backing_file:
-        yield f"  over        {visible(entry.backing_file)}"
+        yield "over", visible(entry.backing_file)
     if entry.content:
-        yield f"  content     {visible(entry.content)}"
+        yield "content", visible(entry.content)
     for partition in entry.partitions:
-        yield _partition(partition)
+        yield "partition", _partition(partition)
     for use in entry.usage.uses:
-        yield f"  IN USE      {visible(str(use))}"
+        yield "IN USE", visible(str(use))
     for device, what in entry.usage.members.items():
-        yield f"  member      {device} of {what}"
+        yield "member", f"{device} of {what}"
     if not entry.usage.in_use:
-        yield "  in use      nothing was seen"
+        yield "in use", "nothing was seen"
     for each in entry.usage.not_checked:
-        yield f"  not seen    {each}"
+        yield "not seen", each
 
 
 def _partition(partition: PartitionEntry) -> str:
     parts = [partition.path, size(partition.size), f"from byte {number(partition.offset)}"]
     parts += [visible(partition.content)] if partition.content else []
     parts += [f'"{visible(partition.label)}"'] if partition.label else []
-    return f"  partition   {' · '.join(parts)}"
+    return " · ".join(parts)

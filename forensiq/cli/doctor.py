@@ -38,9 +38,9 @@ def command(run: Run) -> None:
 
 
 def _tell(run: Run, check: MachineCheck) -> None:
-    run.print(f"  {_MARK[check.ability]:8} {check.name}: {check.found}")
+    run.field(_MARK[check.ability], f"{check.name}: {check.found}", room=9)
     if check.ability is not Ability.OK:
         if check.consequence:
-            run.print(f"           without it: {check.consequence}")
+            run.field("without it:", check.consequence, indent=11, room=12)
         if check.hint:
-            run.print(f"           to do:      {check.hint}")
+            run.field("to do:", check.hint, indent=11, room=12)

@@ -84,10 +84,12 @@ def _show(run: Run, record: ImpactRecord) -> None:
         run.warn(visible(record.partial_by_scope))
     if not record.damaged_bytes:
         known = ", ".join(source.origin for source in record.sources) or "no map, no list of errors in the image"
-        run.print(f"  No unreadable or damaged range is known ({known}).")
+        run.paragraph(f"No unreadable or damaged range is known ({known}).")
         return
     origins = ", ".join(source.origin for source in record.sources)
-    run.print(f"  {exact_size(record.damaged_bytes)} in {count(record.damaged_ranges, 'range')}, known from: {origins}")
+    run.paragraph(
+        f"{exact_size(record.damaged_bytes)} in {count(record.damaged_ranges, 'range')}, known from: {origins}"
+    )
     for kind, length in record.bytes_by_kind.items():
         run.print(f"    {size(length):>11}  {_KINDS.get(kind, kind)}")
     contents = [hit for hit in record.files if hit.allocated and hit.kind in ("content", "directory", "inode")]

@@ -42,10 +42,12 @@ def command(
                 run.warn(finding.message)
         return
     tables = " and ".join(_SCHEMES.get(scheme, scheme) for scheme in listing.schemes) or "no partition table"
-    run.print(f"  {visible(str(image))}: {exact_size(listing.size)}, {tables}, sectors of {listing.sector_size} bytes")
+    run.paragraph(
+        f"{visible(str(image))}: {exact_size(listing.size)}, {tables}, sectors of {listing.sector_size} bytes"
+    )
     for finding in listing.findings:
         if finding.severity is not Severity.INFO:
-            run.print(f"  Warning: {finding.message}", style="yellow")
+            run.paragraph(f"Warning: {finding.message}", style="yellow")
     run.print()
     run.table(
         [("No", "right"), ("First sector", "right"), ("Size", "right"), "Holds", "Label", "Type"],
@@ -57,7 +59,7 @@ def command(
     if remarks:
         run.print()
     for row, text in remarks:
-        run.print(f"  {'Whole medium' if row.index == 0 else f'Partition {row.index}'}: {visible(text)}")
+        run.paragraph(f"{'Whole medium' if row.index == 0 else f'Partition {row.index}'}: {visible(text)}")
     listable = sum(row.listable is True for row in volumes)
     run.print(f"\n  {count(listable, 'volume')} can be listed: forensiq ls {visible(str(image))} --partition N")
 
