@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from forensiq.procedures import fuse_library  # isort: skip # before mfusepy
 import mfusepy
 import pytest
 from msgspec import Struct
@@ -90,6 +91,8 @@ class PowerCut(Struct, frozen=True):
 @contextmanager
 def recorded(disk: Path, folder: Path) -> Iterator[tuple[Path, Path]]:
     """Serve ``disk`` for the block inside, which gets the file to mount and the log; read it with ``load``."""
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK) or not fuse_library.LIBRARY:
+        pytest.skip("FUSE cannot be used here")
     folder.mkdir()
     log = disk.with_suffix(".log")
     served = subprocess.Popen([sys.executable, "-m", __name__, disk, log, folder], stderr=subprocess.PIPE)
@@ -97,7 +100,7 @@ def recorded(disk: Path, folder: Path) -> Iterator[tuple[Path, Path]]:
     while not (folder / _PATH[1:]).exists():
         if served.poll() is not None or monotonic() > deadline:
             served.kill()
-            pytest.skip(f"FUSE cannot be used here: {served.communicate()[1].decode(errors='replace')[-200:]}")
+            raise AssertionError(served.communicate()[1].decode(errors="replace"))
         sleep(0.05)
     try:
         yield folder / _PATH[1:], log
@@ -134,7 +137,7 @@ def after_power_cut(cut: PowerCut, step: int, rng: random.Random, folder: Path) 
 
 def _serve(arguments: list[str]) -> None:
     disk, log, folder = map(Path, arguments)
-    options: dict[str, Any] = {"foreground": True, "nothreads": True, "big_writes": True}
+    options: dict[str, Any] = {"foreground": True, "nothreads": True}
     mfusepy.FUSE(_Recorder(disk, log), str(folder), **options)
 
 
