@@ -20,7 +20,7 @@ __all__ = ["MediumReader"]
 
 _BLOCK = 1 << 20
 _KEPT = 32
-_AHEAD = 3
+_AHEAD = 8
 _LONG = 64 << 10
 """Bytes from which a read is a long one: the kernel asks for so many only where somebody reads on."""
 _RECENT = 64

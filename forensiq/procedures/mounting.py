@@ -35,7 +35,7 @@ _READ_AHEAD_KIB = b"1024"
 """What the kernel reads ahead by itself is 128 KiB, and each of its requests costs as much as its bytes."""
 
 
-_THREADS = 4
+_THREADS = 2
 """Of libfuse: it wakes them in turn, and more of them only meet colder caches. Decoding has threads of its own."""
 
 
