@@ -88,14 +88,11 @@ class StagedFiles:
 
     def __init__(self, folder: CaseFolder, signer: Signer, actor: str) -> None:
         self._folder = folder
-        self._stack = ExitStack()
-        self._stage = self._stack.enter_context(Stage(folder))
         self._waiting: list[str] = []
-        try:
+        with ExitStack() as stack:
+            self._stage = stack.enter_context(Stage(folder))
             _recover(folder, signer, actor, self._stage)
-        except BaseException:
-            self.close()
-            raise
+            self._stack = stack.pop_all()
 
     def write(self, files: Mapping[Path, bytes]) -> dict[str, str]:
         """Write files that must not be there yet; return what the end of the step is to bind."""

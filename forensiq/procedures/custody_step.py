@@ -17,8 +17,9 @@ work starts, so a passphrase is asked for at once and not after ten hours. A ste
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from forensiq.custody.case_folder import CaseFolder, hash_file
 from forensiq.custody.ledger import head_after
@@ -120,21 +121,22 @@ def custody_step(
     signer = signer or open_signer(key)
     who = actor or folder.read_case().examiner.name or acting_user()
     given = {**dict(parameters or {}), "by": acting_user()}
-    with held_signals() as release:
+    with held_signals() as release, ExitStack() as ends:
         started = append_event(folder, signer, who, f"{action}.started", parameters=given)
         step = CustodyStep(folder, head_after(started), signer)
-        try:
-            # A Ctrl-C while the start was written arrives here: a step that began always gets its end.
-            release()
-            yield step
-        except BaseException as error:
-            told = {"error": type(error).__name__, "message": str(error)[:2000], "exit_code": _exit_code(error)}
-            facts: dict[str, object] = {**step.facts, **told}
+
+        def end(_kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None) -> None:
+            outcome, facts = step.outcome, dict(step.facts)
+            if error is not None:
+                outcome = "aborted"
+                facts |= {"error": type(error).__name__, "message": str(error)[:2000], "exit_code": _exit_code(error)}
             with held_signals():
-                _end(folder, signer, who, action, started, step, "aborted", facts)
-            raise
-    with held_signals():
-        _end(folder, signer, who, action, started, step, step.outcome, step.facts)
+                _end(folder, signer, who, action, started, step, outcome, facts)
+
+        ends.push(end)
+        # A Ctrl-C while the start was written arrives here: a step that began always gets its end.
+        release()
+        yield step
 
 
 def _exit_code(error: BaseException) -> int:
