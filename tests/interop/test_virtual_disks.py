@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from forensiq.images import open_image
-from forensiq.images.vhdx.layout import crc32c
+from forensiq.images.crc import crc32c
 from tests.interop.peers import need, run
 from tests.scenarios.program import forensiq
 from tests.support.ewf_builder import mixed_media

@@ -16,7 +16,7 @@ from pathlib import Path
 import cramjam
 import lzfse
 
-from forensiq.images.optical.bincue import edc
+from forensiq.images.crc import edc
 
 __all__ = ["build_aff4", "build_bin", "build_dmg"]
 

@@ -7,7 +7,7 @@ import uuid
 import zlib
 from pathlib import Path
 
-from forensiq.images.vhdx.layout import crc32c
+from forensiq.images.crc import crc32c
 
 __all__ = ["build_vdi", "build_vhd", "build_vhdx", "build_vmdk"]
 

@@ -20,6 +20,8 @@ _MOST_TURTLE = 32 << 20
 _MOST_MEMBER = 512 << 20
 _ALWAYS, _MOST_RATIO = 16 << 20, 64
 _LOCAL_HEADER = 30
+_ZIP_FAULTS = (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, RuntimeError, EOFError)
+"""What zipfile raises of a damaged or unusual file; ``RuntimeError`` of an encrypted member."""
 
 
 class Member:
@@ -40,7 +42,7 @@ def volume_name(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as package:
             return _own_name(package)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, RuntimeError, EOFError):
+    except _ZIP_FAULTS:
         return ""
 
 
@@ -63,7 +65,7 @@ class Volume:
             with zipfile.ZipFile(path) as package:
                 self.name = _own_name(package)
                 infos = package.infolist()
-        except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, RuntimeError, EOFError) as error:
+        except _ZIP_FAULTS as error:
             raise ImageFormatError(
                 f"{path}: the AFF4 volume is cut off or damaged ({error})", path=str(path)
             ) from error

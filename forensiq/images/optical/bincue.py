@@ -15,6 +15,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from forensiq.errors import Fact, ImageFormatError, MissingSegmentError
+from forensiq.images.crc import edc
 from forensiq.images.ewf.files import SegmentFiles
 from forensiq.images.mapped import MappedImage, check_size, problem, remark, stated
 from forensiq.images.optical.cue import MODES, Track, parse_cue
@@ -25,34 +26,13 @@ from forensiq.images.spans import Plain, Span
 from forensiq.model.extent import Extent
 from forensiq.model.finding import Cause, Finding
 
-__all__ = ["BinCueImage", "edc", "open_bincue"]
+__all__ = ["BinCueImage", "open_bincue"]
 
 RAW = 2352
 _SYNC = b"\x00" + b"\xff" * 10 + b"\x00"
 _MOST_CUE = 1 << 20
 _BATCH = 256
 _MOST_FINDINGS = 100
-
-
-def _edc_table() -> tuple[int, ...]:
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (0xD801_8001 if value & 1 else 0)
-        table.append(value)
-    return tuple(table)
-
-
-_EDC = _edc_table()
-
-
-def edc(data: bytes | memoryview) -> int:
-    """Return the EDC of ``data``: the CRC of ECMA-130, section 14.3, with the lowest bit first."""
-    crc = 0
-    table = _EDC
-    for byte in data:
-        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
-    return crc
 
 
 class _Place(Struct, frozen=True):

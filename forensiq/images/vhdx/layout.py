@@ -22,10 +22,11 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from forensiq.errors import ImageFormatError
+from forensiq.images.crc import crc32c
 from forensiq.images.mapped import check_size, problem
 from forensiq.model.finding import Finding
 
-__all__ = ["Reader", "VhdxHeader", "VhdxMetadata", "crc32c", "read_headers", "read_metadata", "read_regions"]
+__all__ = ["Reader", "VhdxHeader", "VhdxMetadata", "read_headers", "read_metadata", "read_regions"]
 
 Reader = Callable[[int, int], bytes]
 """Reads bytes of the file: offset, length; fewer only at its end."""
@@ -42,27 +43,6 @@ _PHYSICAL = uuid.UUID("cda348c7-445d-4471-9cc9-e9885251c556")
 _DISK = uuid.UUID("beca12ab-b2e6-4523-93ef-c309e000c746")
 _PARENT = uuid.UUID("a8d35f2d-b30b-454d-abf7-d3d84834ab0c")
 _VHDX_PARENT = uuid.UUID("b04aefb7-d19e-4a81-b789-25b8e9445913")
-
-
-def _table() -> tuple[int, ...]:
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return tuple(table)
-
-
-_CRC_TABLE = _table()
-
-
-def crc32c(data: bytes) -> int:
-    """Return the CRC-32C (Castagnoli) of ``data``."""
-    crc = 0xFFFF_FFFF
-    table = _CRC_TABLE
-    for byte in data:
-        crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
-    return crc ^ 0xFFFF_FFFF
 
 
 def _sealed(data: bytes) -> bool:

@@ -19,7 +19,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from forensiq.errors import ImageFormatError
-from forensiq.images.vhdx.layout import Reader, VhdxHeader, crc32c
+from forensiq.images.crc import crc32c
+from forensiq.images.vhdx.layout import Reader, VhdxHeader
 
 __all__ = ["Replay", "replay_log"]
 

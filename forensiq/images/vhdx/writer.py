@@ -24,6 +24,7 @@ from array import array
 
 from forensiq.images.container_blocks import BlockEncoder, EncodedBlocks
 from forensiq.images.container_file import ContainerConfig, ContainerWriter
+from forensiq.images.crc import crc32c
 from forensiq.images.output import FileCalls
 from forensiq.images.tables import little_endian
 from forensiq.model.image import ClosingFacts
@@ -77,27 +78,8 @@ def _table_room(entries: int) -> int:
     return -(-entries * 8 // _MIB) * _MIB
 
 
-def _crc_table() -> tuple[int, ...]:
-    table = []
-    for number in range(256):
-        for _ in range(8):
-            number = number >> 1 ^ (0x82F63B78 if number & 1 else 0)
-        table.append(number)
-    return tuple(table)
-
-
-_CRC_TABLE = _crc_table()
-
-
-def _crc32c(data: bytes) -> int:
-    value = 0xFFFFFFFF
-    for byte in data:
-        value = _CRC_TABLE[(value ^ byte) & 0xFF] ^ value >> 8
-    return value ^ 0xFFFFFFFF
-
-
 def _with_checksum(data: bytes) -> bytes:
-    return data[:4] + _crc32c(data).to_bytes(4, "little") + data[8:]
+    return data[:4] + crc32c(data).to_bytes(4, "little") + data[8:]
 
 
 class VhdxWriter(ContainerWriter):
