@@ -43,7 +43,7 @@ def _protected(state: WriteBlockState) -> str:
     if state.method == "kernel_read_only_flag":
         words = "kernel read-only flag set and read back · not mounted · no holders"
         if state.writes_before is not None:
-            words += f" · {count(state.writes_before, 'write')} counted since it was attached"
+            words += f" · {count(state.writes_before, 'write')} counted by the kernel before"
         return words
     if state.method == "open_read_only":
         return "file opened read-only; its mode and times are compared at the end"
